@@ -1,0 +1,255 @@
+// One gateway from start to end: puts the threads together, watches them, takes them down in order.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Settings } from "../../config/settings-types.ts";
+import { systemClock } from "../base/clock.ts";
+import { GatewayError, type ErrorCode } from "../base/errors.ts";
+import { writeLog } from "../base/log.ts";
+import { createProgress, type FlushReport } from "../forward/forwarder-loop.ts";
+import { copyDoorCounters, DoorCounters } from "../front-door/door-counters.ts";
+import { UNFINISHED_BODY_BYTES, BODY_MS_MAX } from "../front-door/door-limits.ts";
+import type { FrontDoor } from "../front-door/front-door.ts";
+import { OTLP_TRACES } from "../front-door/routes.ts";
+import { UwsDoor } from "../front-door/uws-door.ts";
+import {
+  COMMAND_DECIDE, COMMAND_KEEP, COMMAND_STOP, Control, PHASE_SENT, PRESSURE_DECIDE, PRESSURE_NONE,
+  PRESSURE_REFUSE,
+} from "../lane/control.ts";
+import { DataDirectory } from "../log/data-directory.ts";
+import { HealthWords } from "../part/health-words.ts";
+import { LanePool } from "../pool/lane-pool.ts";
+import { ServiceThread } from "../pool/service-thread.ts";
+import { ByteRingProducer } from "../ring/byte-ring.ts";
+import { SlotRingConsumer } from "../ring/slot-ring.ts";
+import { WakeWord } from "../ring/wake-word.ts";
+import { compilePolicySet } from "../sampling/compile.ts";
+import { balanceSheet, type BalanceSheet } from "../telemetry/balance-sheet.ts";
+import { CounterBlock } from "../telemetry/counters.ts";
+import type { LabelNames } from "../telemetry/metric-layout.ts";
+import { SnapshotReader, type CounterMemory } from "../telemetry/snapshot.ts";
+import { SCAN_REASONS } from "../wire/scan-codes.ts";
+import {
+  forwarderSettings, labelNames, lanePlans, logFile, samplerInputs,
+} from "./plans.ts";
+import { createSharedMemory, REQUESTS_MAX, type SharedMemory } from "./shared-memory.ts";
+
+const WORKERS = new URL("../../workers/", import.meta.url);
+const RETRY_AFTER_S = 1;
+/** A lane's ring takes no more than this share: what waits longer than a fraction of a second. */
+const RING_CREDIT_SHARE = 1 / 4;
+const POLL_MS = 5;
+const STORAGE_MS = 500;
+/** Storage in use, as a share of its limit, at which the soonest traces are decided early. */
+const DECIDE_SHARE = 0.9;
+/** After the forwarders are flushed, lanes need this long to commit the last acknowledgements. */
+const LAST_ACKNOWLEDGEMENTS_MS = 1_000;
+/** Recovery that takes longer says so, and how far it is, this often. */
+const RECOVERY_REPORT_MS = 5_000;
+
+/** Main thread. Made by `start`; ended once by `stop`. */
+export class Gateway {
+  readonly settings: Settings;
+  readonly names: LabelNames;
+  readonly data: DataDirectory;
+  readonly #shared: SharedMemory;
+  readonly #control: Control;
+  readonly #health: HealthWords;
+  readonly #pool: LanePool;
+  readonly #forwarder: ServiceThread<object>;
+  readonly #coordinator: ServiceThread<object>;
+  readonly #door: FrontDoor;
+  readonly #reader: SnapshotReader;
+  readonly #storageLimitBytes: number;
+  #storageTimer: NodeJS.Timeout | null = null;
+
+  /** Starts the threads; nothing listens yet but the admin address, after `start`. */
+  constructor(settings: Settings, version: string) {
+    this.settings = settings;
+    this.data = new DataDirectory(settings.dataDirectory, settings.workers);
+    const slots = this.data.slots.assign(settings.forwardTo.map(({ name }) => name));
+    const policySet = compilePolicySet(samplerInputs(settings, slots));
+    this.names = labelNames(settings, slots, policySet);
+    this.#shared = createSharedMemory(settings.workers, slots, settings.bodyBytesMax);
+    const [first] = this.#shared.lanes;
+    if (first === undefined) throw new Error("a gateway has a lane");
+    this.#control = new Control(first.control);
+    this.#control.startGenerationsAfter(this.data.highestGeneration);
+    this.#health = new HealthWords(this.#shared.health);
+    this.#storageLimitBytes = storageLimit(settings, this.data);
+    const counters: CounterMemory = {
+      lanes: this.#shared.lanes.map((lane) => lane.counters),
+      doors: [this.#shared.doorCounters], forwards: [this.#shared.forwardCounters],
+    };
+    this.#reader = new SnapshotReader(counters);
+    this.#door = this.#createDoor();
+    const { wake } = first;
+    this.#pool = new LanePool(
+      new URL("span-worker.js", WORKERS), lanePlans(settings, slots, this.data, this.#shared));
+    this.#forwarder = new ServiceThread("forwarder", new URL("forwarder.js", WORKERS), {
+      forwarders: forwarderSettings(settings, slots),
+      rings: this.#shared.lanes.map(({ forward }) => {
+        return Array.from({ length: 16 }, (_, slot) => forward[slot] ?? null);
+      }),
+      acks: this.#shared.lanes.map(({ acknowledgements }) => acknowledgements),
+      laneWakes: wake.lanes, wake: wake.forwarder, progress: createProgress(),
+      counters: this.#shared.forwardCounters, logFile: logFile(settings),
+    });
+    this.#coordinator = new ServiceThread("coordinator", new URL("coordinator.js", WORKERS), {
+      admin: settings.adminAddress, version, names: this.names, counters,
+      health: this.#shared.health, wake: wake.coordinator,
+      questions: this.#shared.lanes.map(({ questions }) => questions),
+      reports: this.#shared.lanes.map(({ reports }) => reports),
+      laneWakes: wake.lanes, logFile: logFile(settings),
+    });
+  }
+
+  /** Rejects when a thread died: the process must end. */
+  async threadsEnded(): Promise<void> {
+    await Promise.all([this.#pool.ended(), this.#forwarder.ended(), this.#coordinator.ended()]);
+  }
+
+  /** Bytes of shared rings. */
+  get ringBytes(): number {
+    return this.#shared.bytes;
+  }
+
+  get storageLimitBytes(): number {
+    return this.#storageLimitBytes;
+  }
+
+  /** Recovers, then listens. @throws GatewayError when an address cannot be had. */
+  async start(): Promise<void> {
+    const started = await this.#coordinator.next<StartedMessage>("started");
+    if (started.refused !== null) {
+      throw new GatewayError(started.refused.code, started.refused.message);
+    }
+    await this.#recovered();
+    await this.#door.listen();
+    this.#health.ready = true;
+    this.#storageTimer = setInterval(() => this.#lookAtStorage(), STORAGE_MS);
+  }
+
+  async #recovered(): Promise<void> {
+    const beganMs = performance.now();
+    let reportAtMs = beganMs + RECOVERY_REPORT_MS;
+    while (!this.#control.allReached(PHASE_SENT)) {
+      await Promise.race([sleep(POLL_MS), this.threadsEnded()]);
+      if (performance.now() < reportAtMs) continue;
+      reportAtMs += RECOVERY_REPORT_MS;
+      const lanes = this.#shared.lanes.map((_, lane) => this.#control.phase(lane)).join(" ");
+      writeLog(logFile(this.settings), "info", "recovering the log; listeners open when it is done",
+        { seconds: Math.round((performance.now() - beganMs) / 1000), lanePhases: lanes });
+    }
+  }
+
+  /** SIGTERM: see design of the life cycle in ARCHITECTURE.md. @returns the balance sheet. */
+  async stop(): Promise<BalanceSheet> {
+    const { settings } = this;
+    const deadlineMs = performance.now() + settings.drainDelayMs + settings.gracefulWaitMsMax;
+    this.#health.draining = true;
+    this.#door.beginDrain();
+    await sleep(settings.drainDelayMs);
+    this.#door.stopListening();
+    await Promise.race([this.#door.idle(), sleep(untilMs(deadlineMs))]);
+    await this.#flush(deadlineMs);
+    if (this.#storageTimer !== null) clearInterval(this.#storageTimer);
+    this.#command(COMMAND_STOP);
+    await this.#pool.close();
+    await this.#door.close();
+    this.#coordinator.send({ kind: "stop" });
+    await this.#coordinator.ended();
+    this.data.close();
+    return this.balance();
+  }
+
+  /** Lets lanes finish and forwarders send, until the deadline. What is left stays on disk. */
+  async #flush(deadlineMs: number): Promise<void> {
+    this.#command(this.settings.onShutdown === "decide" ? COMMAND_DECIDE : COMMAND_KEEP);
+    await this.#quiet(deadlineMs);
+    this.#forwarder.send({ kind: "flush", withinMs: untilMs(deadlineMs) });
+    const { report } = await this.#forwarder.next<FlushedMessage>("flushed");
+    for (const { name, messages, spans } of report.left) {
+      writeLog(logFile(this.settings), "warn",
+        "kept spans were not delivered in time; they are on disk and sent after the next start",
+        { forwarder: name, messages, spans });
+    }
+    await this.#quiet(performance.now() + LAST_ACKNOWLEDGEMENTS_MS);
+  }
+
+  async #quiet(deadlineMs: number): Promise<void> {
+    while (!this.#control.allQuiet() && performance.now() < deadlineMs) await sleep(POLL_MS);
+  }
+
+  #command(command: typeof COMMAND_KEEP | typeof COMMAND_DECIDE | typeof COMMAND_STOP): void {
+    this.#control.command = command;
+    for (const memory of this.#shared.lanes[0]?.wake.lanes ?? []) new WakeWord(memory).wake();
+  }
+
+  balance(): BalanceSheet {
+    return balanceSheet(this.#reader.readBlocks(), this.names);
+  }
+
+  #lookAtStorage(): void {
+    const bytes = this.#control.storageBytes();
+    const limit = this.#storageLimitBytes;
+    this.#control.pressure = bytes >= limit ? PRESSURE_REFUSE
+      : bytes >= limit * DECIDE_SHARE ? PRESSURE_DECIDE : PRESSURE_NONE;
+  }
+
+  #createDoor(): FrontDoor {
+    const { settings } = this;
+    const counters = new DoorCounters();
+    const block = new CounterBlock("door", this.#shared.doorCounters);
+    const { wake } = this.#shared.lanes[0]!; // the constructor checked it
+    const door: FrontDoor = new UwsDoor({
+      listeners: settings.listenFrom.map(({ name, address }) => {
+        return { name, host: address.host, port: address.port, routes: [OTLP_TRACES] };
+      }),
+      lanes: this.#shared.lanes.map((lane, number) => ({
+        payloads: new ByteRingProducer(lane.payloads),
+        completions: new SlotRingConsumer(lane.completions),
+        wake: new WakeWord(wake.lanes[number]!), // one a lane
+      })),
+      limits: {
+        maxBodyBytes: settings.bodyBytesMax, unfinishedBodyBytes: UNFINISHED_BODY_BYTES,
+        laneRingCreditBytes: this.#shared.payloadRingBytes * RING_CREDIT_SHARE,
+        requestsMax: REQUESTS_MAX, bodyMs: BODY_MS_MAX, retryAfterSeconds: RETRY_AFTER_S,
+      },
+      reasons: SCAN_REASONS,
+    }, {
+      clock: systemClock, health: this.#health, counters, wake: new WakeWord(wake.main),
+      onTurn: () => {
+        copyDoorCounters(counters, door.inFlight(), door.unfinishedBytes(), block);
+        block.publish();
+      },
+      onFailure: (error, source) => this.#doorFailed(error, source),
+    });
+    return door;
+  }
+
+  #doorFailed(error: unknown, source: string): void {
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    writeLog(logFile(this.settings), "error", "a bug in the front door", { source, error: text });
+    if (source === "completions") process.exit(1); // replies may be missing; the log has everything
+  }
+}
+
+interface StartedMessage {
+  readonly kind: "started";
+  readonly refused: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
+interface FlushedMessage {
+  readonly kind: "flushed";
+  readonly report: FlushReport;
+}
+
+function untilMs(deadlineMs: number): number {
+  return Math.max(0, Math.ceil(deadlineMs - performance.now()));
+}
+
+/** The limit as set, or 80 % of what the data directory has and could still get. */
+function storageLimit(settings: Settings, data: DataDirectory): number {
+  if (settings.storageLimitBytes > 0) return settings.storageLimitBytes;
+  return Math.floor((data.freeBytes() + data.usedBytes()) * 0.8);
+}

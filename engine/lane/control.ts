@@ -1,0 +1,127 @@
+// The control words of the process, one SharedArrayBuffer that every thread sees.
+//
+// [0] command, written by main: RUN, KEEP (stop and leave undecided traces on disk), DECIDE (judge all
+//     now), STOP (commit and return)
+// [1] storage bytes in use in KiB, added up by main from the lanes' words
+// [2] storage pressure, written by main: 0 none, 1 decide early, 2 refuse payloads too
+// [3] generation counter: the last generation id given out, incremented by lanes
+// [8 + lane * 8 ..] per lane: phase, quiet flag, heartbeat ms, storage KiB, live rows
+
+export const COMMAND_RUN = 0;
+export const COMMAND_KEEP = 1;
+export const COMMAND_DECIDE = 2;
+export const COMMAND_STOP = 3;
+export type Command =
+  | typeof COMMAND_RUN | typeof COMMAND_KEEP | typeof COMMAND_DECIDE | typeof COMMAND_STOP;
+
+/** Phases of a lane; each is entered by all lanes before any goes on to the next but one. */
+export const PHASE_STARTING = 0;
+export const PHASE_LOADED = 1;
+export const PHASE_SENT = 2;
+export const PHASE_STOPPED = 3;
+
+export const PRESSURE_NONE = 0;
+export const PRESSURE_DECIDE = 1;
+export const PRESSURE_REFUSE = 2;
+
+const COMMAND_AT = 0;
+const PRESSURE_AT = 2;
+const GENERATION_AT = 3;
+const LANES_AT = 8;
+const LANE_WORDS = 8;
+const LANE_PHASE = 0;
+const LANE_QUIET = 1;
+const LANE_HEARTBEAT = 2;
+const LANE_STORAGE_KIB = 3;
+
+/** Memory for `lanes` lanes. */
+export function createControl(lanes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer((LANES_AT + lanes * LANE_WORDS) * 4);
+}
+
+/** Every thread's view of the control words; each word has the one writer named above. */
+export class Control {
+  readonly #words: Int32Array;
+  readonly lanes: number;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory);
+    this.lanes = (this.#words.length - LANES_AT) / LANE_WORDS;
+  }
+
+  get command(): Command {
+    return Atomics.load(this.#words, COMMAND_AT) as Command;
+  }
+
+  set command(command: Command) {
+    Atomics.store(this.#words, COMMAND_AT, command);
+  }
+
+  get pressure(): number {
+    return Atomics.load(this.#words, PRESSURE_AT);
+  }
+
+  set pressure(pressure: number) {
+    Atomics.store(this.#words, PRESSURE_AT, pressure);
+  }
+
+  /** Generation ids are unique in a data directory; main sets the highest found at start. */
+  startGenerationsAfter(highest: number): void {
+    Atomics.store(this.#words, GENERATION_AT, highest);
+  }
+
+  nextGeneration(): number {
+    return (Atomics.add(this.#words, GENERATION_AT, 1) + 1) >>> 0;
+  }
+
+  phase(lane: number): number {
+    return Atomics.load(this.#words, this.#at(lane, LANE_PHASE));
+  }
+
+  setPhase(lane: number, phase: number): void {
+    Atomics.store(this.#words, this.#at(lane, LANE_PHASE), phase);
+  }
+
+  /** True when every lane has reached `phase`. */
+  allReached(phase: number): boolean {
+    for (let lane = 0; lane < this.lanes; lane++) if (this.phase(lane) < phase) return false;
+    return true;
+  }
+
+  /** A lane is quiet when nothing that it kept waits for an acknowledgement and no payload waits. */
+  setQuiet(lane: number, quiet: boolean): void {
+    Atomics.store(this.#words, this.#at(lane, LANE_QUIET), quiet ? 1 : 0);
+  }
+
+  allQuiet(): boolean {
+    for (let lane = 0; lane < this.lanes; lane++) {
+      if (Atomics.load(this.#words, this.#at(lane, LANE_QUIET)) === 0) return false;
+    }
+    return true;
+  }
+
+  beat(lane: number, nowMs: number): void {
+    Atomics.store(this.#words, this.#at(lane, LANE_HEARTBEAT), nowMs | 0);
+  }
+
+  /** Milliseconds since the process's epoch at the lane's last turn (see beat). */
+  lastBeat(lane: number): number {
+    return Atomics.load(this.#words, this.#at(lane, LANE_HEARTBEAT));
+  }
+
+  setStorageBytes(lane: number, bytes: number): void {
+    Atomics.store(this.#words, this.#at(lane, LANE_STORAGE_KIB), Math.ceil(bytes / 1024));
+  }
+
+  storageBytes(): number {
+    let kib = 0;
+    for (let lane = 0; lane < this.lanes; lane++) {
+      kib += Atomics.load(this.#words, this.#at(lane, LANE_STORAGE_KIB)) >>> 0;
+    }
+    return kib * 1024;
+  }
+
+  #at(lane: number, word: number): number {
+    return LANES_AT + lane * LANE_WORDS + word;
+  }
+}

@@ -1,0 +1,139 @@
+// What a lane does between turns and not in every one: retire generations, look at storage, gauges,
+// answer questions, say what went wrong. Each call does a bounded piece.
+
+import { LOG_FULL, LOG_OK, type LogStatus } from "../log/log-status.ts";
+import type { Carrier } from "../log/retirement.ts";
+import type { RecoveryReport } from "../log/recovery.ts";
+import { KIND_KEPT } from "../log/entry-layout.ts";
+import {
+  DECISION_GENERATION, DECISION_INDEX, DECISION_WORDS,
+} from "../part/decision-layout.ts";
+import {
+  DECISIONS_FORGOTTEN, DECISIONS_REMEMBERED, LOG_BYTES, LOG_GENERATIONS, OUTBOX_BYTES,
+  RECORDS_CORRUPT, TRACE_ROWS_MAX,
+} from "../telemetry/metric-table.ts";
+import { STORAGE_LOG } from "../log/storage-account.ts";
+import { WHOLE_RECORD } from "./kept-store.ts";
+import { LaneClock } from "./lane-clock.ts";
+import type { LaneParts } from "./lane-parts.ts";
+
+/** Generations removed in one go; each costs milliseconds. */
+const RETIRED_PER_TURN = 2;
+/** How often retirement, storage and gauges are looked at. */
+const PERIOD_MS = 20;
+/** How often outboxes are tidied. */
+const OUTBOX_PERIOD_MS = 500;
+/** Remembered decisions that become fingerprints in one go. */
+const AGED_PER_RUN = 20_000;
+/** The same failure is reported once in this time. */
+const FAILURE_REPORT_MS = 10_000;
+
+/** Written by its lane only. */
+export class Housekeeping {
+  readonly #in: LaneParts;
+  readonly #carrier: Carrier;
+  #nextMs = 0;
+  #outboxesAtMs = 0;
+  #failureReportedMs = -FAILURE_REPORT_MS;
+  #failuresSince = 0;
+  #corruptEntries = 0;
+
+  constructor(parts: LaneParts) {
+    this.#in = parts;
+    this.#carrier = { appendKept: (generation) => this.#appendKept(generation) };
+    parts.counters.set(TRACE_ROWS_MAX, parts.plan.limits.traceRowsMax);
+  }
+
+  /** @returns true when something took long enough to want another look soon. */
+  run(): boolean {
+    const { clock, questions } = this.#in;
+    const answered = questions.answerSome();
+    if (clock.nowMs < this.#nextMs) return answered;
+    this.#nextMs = clock.nowMs + PERIOD_MS;
+    this.#retire();
+    if (clock.nowMs >= this.#outboxesAtMs) this.#maintainOutboxes();
+    this.#gauges();
+    return answered;
+  }
+
+  #retire(): void {
+    const { log, memory, clock } = this.#in;
+    memory.age(LaneClock.low(clock.nowMs), AGED_PER_RUN);
+    log.rotateIfDue();
+    if (log.retirable() > 0) {
+      const status = log.retire(this.#carrier, RETIRED_PER_TURN);
+      if (status !== LOG_OK) this.reportFailure(status);
+    }
+    log.removeGone(); // one a run: unlinking takes milliseconds
+  }
+
+  /** Outboxes commit their acknowledgements late: a message sent twice after a crash is allowed. */
+  #maintainOutboxes(): void {
+    this.#outboxesAtMs = this.#in.clock.nowMs + OUTBOX_PERIOD_MS;
+    for (const { outbox } of this.#in.deliveries.list) {
+      const status = outbox.maintain();
+      if (status !== LOG_OK) this.reportFailure(status);
+    }
+  }
+
+  /** Decisions of parts that still owe, logged anew before their old place goes. */
+  #appendKept(generation: number): void {
+    const { kept, log } = this.#in;
+    for (let entry = kept.next(0); entry !== 0; entry = kept.next(entry)) {
+      const at = entry * DECISION_WORDS;
+      if (kept.words[at + DECISION_GENERATION] !== generation) continue;
+      if (kept.words[at + DECISION_INDEX] === WHOLE_RECORD) continue; // its state says it all
+      log.appendWords(KIND_KEPT, kept.words.subarray(at, at + DECISION_WORDS), DECISION_WORDS);
+    }
+  }
+
+  #gauges(): void {
+    const { counters, owner, memory, storage, log, control, plan, deliveries } = this.#in;
+    owner.gauge();
+    counters.set(DECISIONS_REMEMBERED, memory.full.count + memory.fingerprints.count);
+    counters.set(DECISIONS_FORGOTTEN, memory.evictedTotal);
+    counters.set(LOG_BYTES, storage.bytes(STORAGE_LOG));
+    counters.set(LOG_GENERATIONS, log.generationCount);
+    counters.set(RECORDS_CORRUPT, log.corruptReads + this.#corruptEntries);
+    for (const delivery of deliveries.list) {
+      counters.setAt(OUTBOX_BYTES, delivery.slot, delivery.outbox.bytesOnDisk());
+    }
+    control.setStorageBytes(plan.lane, storage.total());
+    control.setQuiet(plan.lane, this.#in.isQuiet());
+  }
+
+  /** Says what recovery found. */
+  reportRecovery(report: RecoveryReport): void {
+    const { reporter, plan } = this.#in;
+    const { lane } = plan;
+    this.#corruptEntries = report.corruptEntries;
+    if (report.records > 0) {
+      const { records, parts, unsettledParts } = report;
+      reporter.say("info", "recovered a log", { lane, records, parts, unsettledParts });
+    }
+    if (report.setAside.length > 0) {
+      reporter.say("error", "a damaged generation was set aside; its undecided spans are lost",
+        { lane, directories: report.setAside.join(" ") });
+    }
+    if (report.corruptEntries > 0) {
+      reporter.say("error", "entries of the log failed their checksum and were skipped",
+        { lane, entries: report.corruptEntries, lostRecords: report.lostRecords });
+    }
+  }
+
+  /** A commit failed: once in a while, with what to do. */
+  reportFailure(status: LogStatus): void {
+    const { clock, reporter, plan, log } = this.#in;
+    this.#failuresSince++;
+    if (clock.nowMs - this.#failureReportedMs < FAILURE_REPORT_MS) return;
+    this.#failureReportedMs = clock.nowMs;
+    const what = status === LOG_FULL
+      ? "the disk is full: spans are refused with 503 until space is free; nothing acknowledged is lost"
+      : "a commit failed: spans are refused with 503 until one succeeds; look at the disk";
+    reporter.say("error", what, {
+      lane: plan.lane, failures: this.#failuresSince,
+      reason: log.lastError?.message ?? "no space left",
+    });
+    this.#failuresSince = 0;
+  }
+}

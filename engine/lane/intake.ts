@@ -1,0 +1,223 @@
+// Payloads into the log: take from the ring, inflate, scan, append, stage the parts. Nothing of it is
+// seen outside before the commit; then the door gets its completions and the owners their parts.
+
+import zlib from "node:zlib";
+import { assert } from "../base/assert.ts";
+import type { LaneLog } from "../log/lane-log.ts";
+import type { AttributeMatcher } from "../part/attribute-matcher.ts";
+import {
+  ACCEPTED, BAD_ENCODING, MALFORMED, PARTIAL, TOO_LARGE, UNAVAILABLE, type Verdict,
+} from "../part/verdict.ts";
+import type { ByteRingConsumer } from "../ring/byte-ring.ts";
+import {
+  COMPLETION_REASON, COMPLETION_REJECTED, COMPLETION_REQUEST, COMPLETION_VERDICT,
+  COMPLETION_WORDS, ENCODING_GZIP, ENCODING_NONE, PAYLOAD_BODY_BYTES, PAYLOAD_ENCODING, PAYLOAD_HEADER_BYTES, PAYLOAD_REQUEST,
+} from "../ring/payload-layout.ts";
+import type { SlotRingProducer } from "../ring/slot-ring.ts";
+import type { WakeWord } from "../ring/wake-word.ts";
+import type { CounterBlock } from "../telemetry/counters.ts";
+import { PROTOCOL_OTLP_HTTP, REFUSED_DISK_FULL, REFUSED_INVALID_ID } from "../telemetry/label-values.ts";
+import {
+  PAYLOADS_RECEIVED, PAYLOAD_BYTES_RECEIVED, SPANS_RECEIVED, SPANS_REFUSED,
+} from "../telemetry/metric-table.ts";
+import { scanOtlpProto, SCAN_OK } from "../wire/otlp-proto/scan.ts";
+import type { RecordIndex } from "../wire/record-index.ts";
+import type { Holder } from "./holder.ts";
+import type { PartSender } from "./part-sender.ts";
+
+/** Bytes of payloads in one commit: enough to make its fixed cost small, little enough to be quick. */
+const COMMIT_BYTES_MAX = 4 * 1024 * 1024;
+/** Payloads in one commit. */
+export const PAYLOADS_PER_COMMIT = 256;
+
+export interface IntakeParts {
+  readonly payloads: ByteRingConsumer;
+  readonly completions: SlotRingProducer;
+  readonly door: WakeWord;
+  readonly log: LaneLog;
+  readonly index: RecordIndex;
+  readonly matcher: AttributeMatcher;
+  readonly holder: Holder;
+  readonly parts: PartSender;
+  readonly counters: CounterBlock<"lane">;
+}
+
+/** Takes payloads. Written by its lane only. */
+export class Intake {
+  readonly #in: IntakeParts;
+  readonly #bodyBytesMax: number;
+  readonly #inflateRatioMax: number;
+  /** Normal memory: LMDB must never be given shared memory. */
+  #body: Buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+  #bodyBytes = 0;
+  // What the commit will say, COMPLETION_WORDS each, and what it will count.
+  readonly #staged = new Uint32Array(PAYLOADS_PER_COMMIT * COMPLETION_WORDS);
+  #stagedCount = 0;
+  #stagedSpans = 0;
+  #stagedRefused = 0;
+  #stagedBytes = 0;
+
+  constructor(parts: IntakeParts, limits: { bodyBytesMax: number; inflateRatioMax: number }) {
+    this.#in = parts;
+    this.#bodyBytesMax = limits.bodyBytesMax;
+    this.#inflateRatioMax = limits.inflateRatioMax;
+  }
+
+  /** True when a payload waits and may be taken. */
+  get ready(): boolean {
+    return !this.#in.parts.hasRest && this.#in.payloads.peek() >= 0;
+  }
+
+  /** True when no payload waits. */
+  get empty(): boolean {
+    return this.#in.payloads.usedBytes() === 0 && this.#stagedCount === 0;
+  }
+
+  /** Inside a transaction: takes payloads up to the bounds of a commit. */
+  take(): void {
+    assert(this.#stagedCount === 0, "the last commit's completions are out");
+    const { payloads, completions, parts, holder } = this.#in;
+    const most = Math.min(PAYLOADS_PER_COMMIT, completions.free());
+    let bytes = 0;
+    while (this.#stagedCount < most && bytes < COMMIT_BYTES_MAX) {
+      if (parts.hasRest || !holder.roomForRecord()) return;
+      const at = payloads.peek();
+      if (at < 0) return;
+      bytes += payloads.messageBytes;
+      this.#takeOne(at);
+      payloads.advance();
+    }
+  }
+
+  #takeOne(at: number): void {
+    const { words } = this.#in.payloads;
+    const head = at >>> 2;
+    const verdict = this.#load(at, words[head + PAYLOAD_BODY_BYTES]!, words[head + PAYLOAD_ENCODING]!);
+    let reason = 0;
+    let final: Verdict = verdict;
+    if (verdict === ACCEPTED) {
+      reason = scanOtlpProto(this.#body, 0, this.#bodyBytes, this.#in.matcher, this.#in.index);
+      if (reason !== SCAN_OK) final = MALFORMED;
+      else if (this.#in.index.refusedSpans > 0) final = PARTIAL;
+    }
+    const to = this.#stagedCount * COMPLETION_WORDS;
+    this.#staged[to + COMPLETION_REQUEST] = words[head + PAYLOAD_REQUEST]!;
+    this.#staged[to + COMPLETION_VERDICT] = final;
+    this.#staged[to + COMPLETION_REJECTED] = final === PARTIAL ? this.#in.index.refusedSpans : 0;
+    this.#staged[to + COMPLETION_REASON] = reason;
+    this.#stagedCount++;
+    if (final !== ACCEPTED && final !== PARTIAL) return;
+    this.#stagedRefused += this.#in.index.refusedSpans;
+    this.#stagedBytes += this.#bodyBytes;
+    if (this.#in.index.partCount === 0) return;
+    this.#append();
+  }
+
+  #append(): void {
+    const { log, index, holder, parts } = this.#in;
+    const entry = log.appendRecord(this.#body, 0, this.#bodyBytes, index, holder.initialState);
+    this.#stagedSpans += index.spanCount;
+    holder.stageRecord(log.openGeneration, entry, index.spanCount);
+    if (holder.samplersMask !== 0) {
+      parts.stage(index, log.openGeneration, entry, holder.samplersMask);
+    }
+  }
+
+  /** Brings the body into normal memory, inflated. */
+  #load(at: number, bytes: number, encoding: number): Verdict {
+    const from = this.#in.payloads.bytes.subarray(
+      at + PAYLOAD_HEADER_BYTES, at + PAYLOAD_HEADER_BYTES + bytes);
+    if (encoding === ENCODING_NONE) {
+      if (bytes > this.#bodyBytesMax) return TOO_LARGE;
+      if (this.#body.length < bytes) this.#body = Buffer.allocUnsafeSlow(bytes * 2);
+      this.#body.set(from);
+      this.#bodyBytes = bytes;
+      return ACCEPTED;
+    }
+    return this.#inflate(Buffer.from(from), encoding);
+  }
+
+  #inflate(packed: Buffer, encoding: number): Verdict {
+    const ratioBytes = Math.max(1024, packed.length * this.#inflateRatioMax);
+    const maxOutputLength = Math.min(this.#bodyBytesMax, ratioBytes);
+    try {
+      const body = encoding === ENCODING_GZIP
+        ? zlib.gunzipSync(packed, { maxOutputLength })
+        : zlib.inflateSync(packed, { maxOutputLength });
+      if (this.#body.length < body.length) this.#body = Buffer.allocUnsafeSlow(body.length * 2);
+      this.#body.set(body);
+      this.#bodyBytes = body.length;
+      return ACCEPTED;
+    } catch (error) {
+      return isTooLarge(error) ? TOO_LARGE : BAD_ENCODING;
+    }
+  }
+
+  /** The commit succeeded: tells the door. */
+  committed(): void {
+    if (this.#stagedCount === 0) return;
+    const { counters } = this.#in;
+    counters.addAt(SPANS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedSpans);
+    counters.addAt(PAYLOADS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedCount);
+    counters.add(PAYLOAD_BYTES_RECEIVED, this.#stagedBytes);
+    counters.addAt(SPANS_REFUSED, REFUSED_INVALID_ID, this.#stagedRefused);
+    this.#answer();
+  }
+
+  /** The commit failed: what would have been accepted is not, and the client may come again. */
+  failed(): void {
+    for (let index = 0; index < this.#stagedCount; index++) {
+      const at = index * COMPLETION_WORDS;
+      const verdict = this.#staged[at + COMPLETION_VERDICT]!;
+      if (verdict !== ACCEPTED && verdict !== PARTIAL) continue;
+      this.#staged[at + COMPLETION_VERDICT] = UNAVAILABLE;
+      this.#staged[at + COMPLETION_REJECTED] = 0;
+    }
+    this.#in.counters.addAt(SPANS_REFUSED, REFUSED_DISK_FULL, this.#stagedSpans);
+    this.#answer();
+  }
+
+  /** Outside a transaction, under storage pressure: answers what waits without reading it. */
+  refuseWaiting(): number {
+    assert(this.#stagedCount === 0, "the last commit's completions are out");
+    const { payloads, completions } = this.#in;
+    const most = Math.min(PAYLOADS_PER_COMMIT, completions.free());
+    while (this.#stagedCount < most) {
+      const at = payloads.peek();
+      if (at < 0) break;
+      const to = this.#stagedCount * COMPLETION_WORDS;
+      this.#staged[to + COMPLETION_REQUEST] = payloads.words[(at >>> 2) + PAYLOAD_REQUEST]!;
+      this.#staged[to + COMPLETION_VERDICT] = UNAVAILABLE;
+      this.#staged[to + COMPLETION_REJECTED] = 0;
+      this.#staged[to + COMPLETION_REASON] = 0;
+      this.#stagedCount++;
+      payloads.advance();
+    }
+    const refused = this.#stagedCount;
+    this.#answer();
+    return refused;
+  }
+
+  #answer(): void {
+    const { completions, payloads, door } = this.#in;
+    for (let at = 0; at < this.#stagedCount * COMPLETION_WORDS; at += COMPLETION_WORDS) {
+      const to = completions.reserve();
+      assert(to >= 0, "completions were counted before payloads were taken");
+      for (let word = 0; word < COMPLETION_WORDS; word++) {
+        completions.words[to + word] = this.#staged[at + word]!;
+      }
+      completions.publish();
+    }
+    this.#stagedCount = 0;
+    this.#stagedSpans = 0;
+    this.#stagedRefused = 0;
+    this.#stagedBytes = 0;
+    payloads.releaseAll();
+    if (completions.flush()) door.wake();
+  }
+}
+
+/** Node's code for an output beyond maxOutputLength. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+}

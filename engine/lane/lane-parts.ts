@@ -1,0 +1,165 @@
+// Puts a lane together from its plan: the one place that knows all of its pieces.
+
+import { DECISION_TICK_MS } from "../../config/limits.ts";
+import { assert } from "../base/assert.ts";
+import { LaneLog } from "../log/lane-log.ts";
+import { MACHINE } from "../log/machine.ts";
+import { logDirectory, outboxDirectory } from "../log/data-directory.ts";
+import { Outbox } from "../log/outbox.ts";
+import { STORAGE_LOG, StorageAccount } from "../log/storage-account.ts";
+import { AttributeMatcher } from "../part/attribute-matcher.ts";
+import { ByteRingConsumer, ByteRingProducer } from "../ring/byte-ring.ts";
+import { SlotRingConsumer, SlotRingProducer } from "../ring/slot-ring.ts";
+import { WakeWord } from "../ring/wake-word.ts";
+import { compilePolicySet } from "../sampling/compile.ts";
+import { CounterBlock } from "../telemetry/counters.ts";
+import { KEPT_SPANS_REPLAYED, OUTBOX_SPANS } from "../telemetry/metric-table.ts";
+import { DecisionMemory } from "../traces/decision-memory.ts";
+import { TraceTable } from "../traces/trace-table.ts";
+import { RecordIndex } from "../wire/record-index.ts";
+import { Control } from "./control.ts";
+import { DecisionCarrier } from "./decision-carrier.ts";
+import { DecisionSender } from "./decision-sender.ts";
+import { Deliveries } from "./deliveries.ts";
+import { Delivery } from "./delivery.ts";
+import { Holder } from "./holder.ts";
+import { Intake } from "./intake.ts";
+import { KeptStore } from "./kept-store.ts";
+import { LaneClock } from "./lane-clock.ts";
+import type { LanePlan } from "./lane-plan.ts";
+import { LaneRecovery } from "./lane-recovery.ts";
+import { encodeLogMeta } from "./log-meta.ts";
+import { Owner } from "./owner.ts";
+import { PartSender } from "./part-sender.ts";
+import { PolicySets } from "./policy-sets.ts";
+import { Questions } from "./questions.ts";
+import { Reporter } from "./reporter.ts";
+import { SamplerClock } from "./sampler-clock.ts";
+import { SuffixTable } from "./suffix-table.ts";
+
+/** Entries of a generation; record states and sort keys are sized by it. */
+const ENTRIES_PER_GENERATION = 262_144;
+/** Environments open at once: the one written, one read for deliveries, spares. */
+const ENVIRONMENTS_MAX = 8;
+/** What is read back through memory maps counts as resident. */
+const MAPPED_BYTES_MAX = 128 * 1024 * 1024;
+/** Given back on a full disk, so that what is stored can still be settled. */
+const RESERVE_BYTES = 8 * 1024 * 1024;
+const OUTBOX_GENERATION_BYTES = 64 * 1024 * 1024;
+const OUTBOX_GENERATION_AGE_MS = 60_000;
+
+/** Everything that a lane's turn touches. */
+export type LaneParts = ReturnType<typeof buildLane>;
+
+/** Builds the lane of `plan`; recovers its outboxes, but not its logs. */
+export function buildLane(plan: LanePlan) {
+  const { memory: shared, limits, lane, lanes } = plan;
+  const wakes = shared.wake.lanes.map((memory) => new WakeWord(memory));
+  const counters = new CounterBlock("lane", shared.counters);
+  const control = new Control(shared.control);
+  const samplers = new SamplerClock(plan.forwarders);
+  const clock = new LaneClock(longestWaitMs(plan) + DECISION_TICK_MS);
+  const storage = new StorageAccount();
+  const policySets = new PolicySets(compilePolicySet(
+    plan.forwarders.flatMap(({ sampler }) => sampler === null ? [] : [sampler])));
+  const matcher = new AttributeMatcher(policySets.current.predicates);
+  const log = openLog(plan, control, storage, policySets);
+  const kept = new KeptStore(limits.keptPartsMax);
+  const table = new TraceTable({
+    rowsMax: limits.traceRowsMax, linksMax: limits.partLinksMax, seed: plan.tableSeed,
+  });
+  const memory = new DecisionMemory({
+    fullMax: limits.decisionsFullMax, fullMs: limits.decisionsFullMs,
+    fingerprintBytes: limits.fingerprintBytes, seed: plan.fingerprintSeed,
+  });
+  const partSender = new PartSender(lane, producers(shared.partsTo), wakes);
+  const sender = new DecisionSender(producers(shared.decisionsTo), wakes, counters);
+  const reporter = new Reporter(
+    new ByteRingProducer(shared.reports), new WakeWord(shared.wake.coordinator));
+  const indexOptions = { spansMax: limits.spansPerBodyMax, hashSeed: plan.tableSeed };
+  const deliveries = new Deliveries({
+    log, kept, counters, suffixes: new SuffixTable(policySets), index: new RecordIndex(indexOptions),
+    forwarderWake: new WakeWord(shared.wake.forwarder),
+  }, openDeliveries(plan, control, storage, kept.entriesMax, counters));
+  const allMask = plan.forwarders.reduce(
+    (mask, { slot, sampler }) => sampler === null ? mask | (1 << slot) : mask, 0);
+  const holder = new Holder({ log, kept, deliveries, policySets, counters }, samplers.mask, allMask);
+  const owner = new Owner({
+    table, memory, policies: policySets.current, samplers, clock, sender, counters,
+  }, limits, longestWaitMs(plan));
+  const intake = new Intake({
+    payloads: new ByteRingConsumer(shared.payloads),
+    completions: new SlotRingProducer(shared.completions),
+    door: new WakeWord(shared.wake.main),
+    log, index: new RecordIndex(indexOptions), matcher, holder, parts: partSender, counters,
+  }, limits);
+  const recovery = new LaneRecovery({
+    log, memory, kept, policySets, matcher, index: new RecordIndex(indexOptions),
+    sender: partSender, clock, counters,
+  }, lane, lanes, { samplers: samplers.mask, all: allMask });
+  return {
+    plan, control, clock, counters, storage, log, kept, table, memory, owner, sender, holder,
+    deliveries, intake, recovery, reporter, parts: partSender,
+    carrier: new DecisionCarrier(log, memory),
+    wake: wakes[lane]!,
+    acknowledgements: new SlotRingConsumer(shared.acknowledgements),
+    decisionsFrom: shared.decisionsFrom.map((ring) => new SlotRingConsumer(ring)),
+    partsFrom: shared.partsFrom.map((ring) => new SlotRingConsumer(ring)),
+    questions: new Questions({
+      ring: new SlotRingConsumer(shared.questions), reporter, table, memory, owner, policySets,
+      lane,
+    }),
+    isQuiet: (): boolean => false,
+  };
+}
+
+function producers(rings: readonly SharedArrayBuffer[]): SlotRingProducer[] {
+  return rings.map((ring) => new SlotRingProducer(ring));
+}
+
+function longestWaitMs(plan: LanePlan): number {
+  return Math.max(0, ...plan.forwarders.map(({ sampler }) => sampler?.decisionWaitMs ?? 0));
+}
+
+function openLog(
+  plan: LanePlan, control: Control, storage: StorageAccount, policySets: PolicySets,
+): LaneLog {
+  return new LaneLog({
+    directory: logDirectory(plan.dataDirectory, plan.lane),
+    durability: plan.durability,
+    generationBytes: plan.limits.generationBytes,
+    generationAgeMs: plan.limits.generationAgeMs,
+    entriesMax: ENTRIES_PER_GENERATION,
+    environmentsMax: ENVIRONMENTS_MAX,
+    mappedBytesMax: MAPPED_BYTES_MAX,
+    reserveBytes: RESERVE_BYTES,
+    storageKind: STORAGE_LOG,
+    nextGeneration: () => control.nextGeneration(),
+    meta: () => encodeLogMeta({
+      logId: plan.logId, lanes: plan.lanes, forwarders: plan.slotNames,
+      policySets: policySets.all,
+    }),
+  }, { ...MACHINE, storage });
+}
+
+function openDeliveries(
+  plan: LanePlan, control: Control, storage: StorageAccount, entriesMax: number,
+  counters: CounterBlock<"lane">,
+): Delivery[] {
+  return plan.forwarders.map(({ slot, name, outboxAfterMs, outboxBytesMax }) => {
+    const outbox = new Outbox({
+      directory: outboxDirectory(plan.dataDirectory, name, plan.lane),
+      durability: plan.durability,
+      bytesMax: outboxBytesMax,
+      generationBytes: OUTBOX_GENERATION_BYTES,
+      generationAgeMs: OUTBOX_GENERATION_AGE_MS,
+      nextGeneration: () => control.nextGeneration(),
+    }, { ...MACHINE, storage });
+    const spans = outbox.recover();
+    counters.addAt(KEPT_SPANS_REPLAYED, slot, spans);
+    counters.addAt(OUTBOX_SPANS, slot, spans);
+    const memory = plan.memory.forward[slot];
+    assert(memory !== undefined, "a forwarder has a ring");
+    return new Delivery(slot, new ByteRingProducer(memory), outbox, outboxAfterMs, entriesMax);
+  });
+}

@@ -1,0 +1,346 @@
+// What a former process left, brought back to life: decisions to the memories of the shards' present
+// owners, kept parts that still owe to the deliveries, undecided parts to their owners again.
+//
+// Phases: load (all lanes, while each drains what the others send it) → every undecided part is sent
+// again → the doors open.
+
+import { assert } from "../base/assert.ts";
+import { shardOf } from "../hash/shard-of.ts";
+import { KIND_DECISIONS, KIND_KEPT, type WordsKind } from "../log/entry-layout.ts";
+import type { LaneLog } from "../log/lane-log.ts";
+import { UNDECIDED_BITS } from "../log/part-states.ts";
+import type { PartStates } from "../log/part-states.ts";
+import type { RecoveryReport } from "../log/recovery.ts";
+import type { AttributeMatcher } from "../part/attribute-matcher.ts";
+import {
+  DECISION_ENTRY, DECISION_GENERATION, DECISION_INDEX, DECISION_MASKS, DECISION_REASON,
+  DECISION_WORDS, FORWARDERS_MAX,
+} from "../part/decision-layout.ts";
+import type { CounterBlock } from "../telemetry/counters.ts";
+import { LOST_RECORD_CORRUPT, lostIndex } from "../telemetry/label-values.ts";
+import {
+  KEPT_SPANS_REPLAYED, OUTBOX_SPANS, SPANS_IN_FLIGHT, SPANS_LOST, SPANS_REPLAYED,
+} from "../telemetry/metric-table.ts";
+import { KIND_FINGERPRINT, KIND_REMEMBERED } from "../part/part-layout.ts";
+import { LOADED, type DecisionMemory } from "../traces/decision-memory.ts";
+import {
+  BATCH_FULL, BATCH_HEADER_WORDS, FINGERPRINT_WORDS, MEMORY_MASKS, MEMORY_REASON, MEMORY_WORDS,
+} from "../traces/memory-layout.ts";
+import { scanOtlpProto, SCAN_OK } from "../wire/otlp-proto/scan.ts";
+import type { RecordIndex } from "../wire/record-index.ts";
+import { WHOLE_RECORD, type KeptStore } from "./kept-store.ts";
+import type { LaneClock } from "./lane-clock.ts";
+import { decodeLogMeta } from "./log-meta.ts";
+import type { PartSender } from "./part-sender.ts";
+import type { PolicySets } from "./policy-sets.ts";
+
+/** What is passed on becomes visible to the other lane this often. */
+const PASSED_PER_FLUSH = 256;
+
+export interface LaneRecoveryParts {
+  readonly log: LaneLog;
+  readonly memory: DecisionMemory;
+  readonly kept: KeptStore;
+  readonly policySets: PolicySets;
+  readonly matcher: AttributeMatcher;
+  readonly index: RecordIndex;
+  readonly sender: PartSender;
+  readonly clock: LaneClock;
+  readonly counters: CounterBlock<"lane">;
+}
+
+interface Masks {
+  readonly samplers: number;
+  readonly all: number;
+}
+
+/** Runs once, before the lane takes payloads. */
+export class LaneRecovery {
+  readonly #in: LaneRecoveryParts;
+  readonly #lane: number;
+  readonly #lanes: number;
+  readonly #masks: Masks;
+  /** Policy set numbers of this run by those of the generation, and whether its bits are current. */
+  readonly #policySetNumbers = new Map<number, number[]>();
+  /** Lanes of the run that wrote a generation. */
+  readonly #lanesOf = new Map<number, number>();
+  /** Forwarders that a part's KEPT words were found for, by part. */
+  readonly #covered = new Map<string, number>();
+  readonly #entries: number[] = [];
+  // The walk that sends undecided parts: generation, record, part.
+  #walk: number[] = [];
+  #walkAt = 0;
+  #passed = 0;
+  #entry = 0;
+  #part = 0;
+  #loaded = false;
+  #pause: (full: boolean) => void = () => undefined;
+
+  constructor(parts: LaneRecoveryParts, lane: number, lanes: number, masks: Masks) {
+    this.#in = parts;
+    this.#lane = lane;
+    this.#lanes = lanes;
+    this.#masks = masks;
+  }
+
+  /**
+   * Loads the log; kept parts wait for `queueKept`.
+   * @param pause called now and then; with true when another lane's ring is full.
+   */
+  load(pause: (full: boolean) => void): RecoveryReport {
+    this.#pause = pause;
+    const { log } = this.#in;
+    const report = log.recover({
+      onMeta: (generation, bytes, at, end) => this.#takeMeta(generation, bytes, at, end),
+      onWords: (kind, words, count, generation) => this.#takeWords(kind, words, count, generation),
+    });
+    this.#walk = log.generations();
+    for (const generation of this.#walk) {
+      this.#settleStates(generation, log.states(generation)!); // just listed
+    }
+    this.#covered.clear();
+    return report;
+  }
+
+  /** Kept parts found, for the deliveries. */
+  queueKept(queue: (entry: number) => void): void {
+    for (const entry of this.#entries) queue(entry);
+    this.#entries.length = 0;
+    this.#loaded = true;
+  }
+
+  #takeMeta(generation: number, bytes: Uint8Array, at: number, end: number): void {
+    const meta = decodeLogMeta(bytes, at, end);
+    this.#lanesOf.set(generation, meta.lanes);
+    this.#policySetNumbers.set(generation, meta.policySets.map((summary) => {
+      return this.#in.policySets.numberOf(summary);
+    }));
+  }
+
+  #takeWords(kind: WordsKind, words: Uint32Array, count: number, generation: number): void {
+    if (kind === KIND_KEPT) {
+      for (let at = 0; at + DECISION_WORDS <= count; at += DECISION_WORDS) {
+        this.#renumber(words, at + DECISION_REASON, generation);
+        this.#takeKept(words, at);
+      }
+      return;
+    }
+    if (kind === KIND_DECISIONS) this.#takeDecisions(words, 0, count, generation);
+    else this.#takeMemory(words, count, generation);
+  }
+
+  #takeDecisions(words: Uint32Array, first: number, end: number, generation: number): void {
+    for (let at = first; at + MEMORY_WORDS <= end; at += MEMORY_WORDS) {
+      if (words[at + MEMORY_MASKS] === 0) continue;
+      this.#renumber(words, at + MEMORY_REASON, generation);
+      this.#remember(words, at);
+    }
+  }
+
+  /** Decisions exported again: in full each to its owner; fingerprints, which do not say, to all. */
+  #takeMemory(words: Uint32Array, count: number, generation: number): void {
+    const { memory, clock } = this.#in;
+    if (memory.checkBatch(words, 0, count) !== LOADED) return; // of another seed: a copied log
+    if ((words[0]! & 0xff) === BATCH_FULL) {
+      this.#takeDecisions(words, BATCH_HEADER_WORDS, count, generation);
+      return;
+    }
+    memory.load(words, 0, count, clock.nowMs, Math.floor(clock.wallMs / 1000));
+    if (this.#lanesOf.get(generation) === this.#lanes) return;
+    const batch = new Uint32Array(BATCH_HEADER_WORDS + FINGERPRINT_WORDS);
+    for (let at = BATCH_HEADER_WORDS; at < count; at += FINGERPRINT_WORDS) {
+      batch[0] = (words[0]! & 0xffff) | (1 << 16);
+      batch[1] = words[1]!;
+      for (let word = 0; word < FINGERPRINT_WORDS; word++) {
+        batch[BATCH_HEADER_WORDS + word] = words[at + word]!;
+      }
+      for (let lane = 0; lane < this.#lanes; lane++) {
+        if (lane !== this.#lane) this.#passOn(lane, batch, 0, batch.length, KIND_FINGERPRINT);
+      }
+    }
+  }
+
+  #passOn(lane: number, words: Uint32Array, at: number, count: number, kind: number): void {
+    while (!this.#in.sender.passOn(lane, words, at, count, kind)) this.#pause(true);
+    this.#passed++;
+    if (this.#passed % PASSED_PER_FLUSH === 0) this.#pause(false);
+  }
+
+  /** Turns the number that a former run gave a policy set into this run's. */
+  #renumber(words: Uint32Array, at: number, generation: number): void {
+    const reason = words[at]!;
+    const numbers = this.#policySetNumbers.get(generation);
+    const number = numbers?.[(reason >>> 8) & 0xff];
+    if (number !== undefined) words[at] = (reason & ~0xff00) | (number << 8);
+  }
+
+  #remember(words: Uint32Array, at: number): void {
+    const { memory, clock } = this.#in;
+    const owner = shardOf(words, at) % this.#lanes;
+    if (owner === this.#lane) {
+      memory.loadEntry(words, at, clock.nowMs, Math.floor(clock.wallMs / 1000));
+    } else {
+      this.#passOn(owner, words, at, MEMORY_WORDS, KIND_REMEMBERED);
+    }
+  }
+
+  #takeKept(words: Uint32Array, at: number): void {
+    const states = this.#in.log.states(words[at + DECISION_GENERATION]!);
+    const entry = words[at + DECISION_ENTRY]!;
+    const index = words[at + DECISION_INDEX]!;
+    if (states === undefined || !states.has(entry, index)) return;
+    const key = `${states.generation}/${entry}/${index}`;
+    const covered = this.#covered.get(key) ?? 0;
+    const owed = this.#known(states.state(entry, index) >>> 16);
+    const kept = (words[at + DECISION_MASKS]! >>> 16) & owed & ~covered;
+    if (kept === 0) return;
+    words[at + DECISION_MASKS] = (words[at + DECISION_MASKS]! & 0xffff) | (kept << 16);
+    this.#entries.push(this.#in.kept.add(words, at));
+    this.#covered.set(key, covered | kept);
+  }
+
+  #known(mask: number): number {
+    return mask & (this.#masks.samplers | this.#masks.all);
+  }
+
+  /** Counts what is replayed, and fits states to the forwarders that exist now. */
+  #settleStates(generation: number, states: PartStates): void {
+    for (let entry = states.nextRecord(0, -1); entry !== 0; entry = states.nextRecord(entry, -1)) {
+      let whole = 0;
+      for (let part = states.nextPart(entry, 0, -1); part >= 0;
+        part = states.nextPart(entry, part + 1, -1)) {
+        whole |= this.#settlePart(generation, states, entry, part);
+      }
+      if (whole !== 0) this.#addRest(generation, entry, WHOLE_RECORD, whole);
+    }
+  }
+
+  /** @returns forwarders without a sampler that the part owes. */
+  #settlePart(generation: number, states: PartStates, entry: number, part: number): number {
+    const state = states.state(entry, part);
+    const undecided = state & UNDECIDED_BITS & this.#masks.samplers;
+    // A forwarder that lost its sampler since then gets every span.
+    const unsampled = state & UNDECIDED_BITS & this.#masks.all;
+    const owed = this.#known(state >>> 16) | unsampled;
+    states.set(entry, part, undecided | (owed << 16));
+    const spans = states.spans(entry, part);
+    const { counters } = this.#in;
+    for (let slot = 0; slot < FORWARDERS_MAX; slot++) {
+      if ((undecided & (1 << slot)) !== 0) {
+        counters.addAt(SPANS_REPLAYED, slot, spans);
+        counters.addAt(SPANS_IN_FLIGHT, slot, spans);
+      }
+      if ((owed & (1 << slot)) === 0) continue;
+      counters.addAt(KEPT_SPANS_REPLAYED, slot, spans);
+      counters.addAt(OUTBOX_SPANS, slot, spans);
+    }
+    const covered = this.#covered.get(`${generation}/${entry}/${part}`) ?? 0;
+    const uncovered = owed & ~covered & this.#masks.samplers;
+    if (uncovered !== 0) this.#addRest(generation, entry, part, uncovered);
+    return owed & this.#masks.all;
+  }
+
+  /** A part that owes without a decision in the log: kept, by a policy that is not known any more. */
+  #addRest(generation: number, entry: number, part: number, mask: number): void {
+    const words = new Uint32Array(DECISION_WORDS);
+    words[DECISION_GENERATION] = generation;
+    words[DECISION_ENTRY] = entry;
+    words[DECISION_INDEX] = part;
+    words[DECISION_MASKS] = mask << 16;
+    this.#entries.push(this.#in.kept.add(words, 0));
+  }
+
+  /**
+   * Sends undecided parts again as far as the owners' rings have room.
+   * @returns true when all are sent.
+   */
+  sendSome(): boolean {
+    assert(this.#loaded, "parts are sent when everything is loaded");
+    while (this.#walkAt < this.#walk.length) {
+      const generation = this.#walk[this.#walkAt]!;
+      const states = this.#in.log.states(generation);
+      if (states !== undefined && !this.#sendGeneration(generation, states)) return false;
+      this.#walkAt++;
+      this.#entry = 0;
+      this.#part = 0;
+    }
+    return true;
+  }
+
+  #sendGeneration(generation: number, states: PartStates): boolean {
+    let room = true;
+    if (this.#entry === 0) this.#entry = states.nextRecord(0, UNDECIDED_BITS);
+    if (this.#entry === 0) return true;
+    this.#in.log.reading(generation, () => {
+      while (room && this.#entry !== 0) {
+        room = this.sendRecord(generation, states, this.#entry, this.#part);
+        if (!room) return;
+        this.#entry = states.nextRecord(this.#entry, UNDECIDED_BITS);
+        this.#part = 0;
+      }
+    });
+    return room;
+  }
+
+  /** Goes on with the record whose parts did not all fit their rings; true when it is out. */
+  sendRest(parts: PartSender, states: PartStates): boolean {
+    let sent = false;
+    this.#in.log.reading(parts.restGeneration, () => {
+      sent = this.sendRecord(parts.restGeneration, states, parts.restEntry, parts.restIndex);
+    });
+    if (!sent) parts.restIndex = this.#part;
+    return sent;
+  }
+
+  /** Sends the undecided parts of one record from `first` on; false when a ring is full. */
+  sendRecord(generation: number, states: PartStates, entry: number, first: number): boolean {
+    const { index, sender, clock, log } = this.#in;
+    const found = log.readIndex(generation, entry);
+    if (found === null) {
+      this.#lose(states, entry);
+      return true;
+    }
+    const ageMs = Math.max(0, Math.min(0xffff_ffff, Math.floor(clock.wallMs - found.arrivalMs)));
+    const current = this.#policySetNumbers.get(generation)?.[0] === 0;
+    if (!index.decodeFrom(found.bytes, found.at, found.end) || !this.#refold(current, generation, entry)) {
+      this.#lose(states, entry);
+      return true;
+    }
+    for (let part = states.nextPart(entry, first, UNDECIDED_BITS); part >= 0;
+      part = states.nextPart(entry, part + 1, UNDECIDED_BITS)) {
+      const undecided = states.state(entry, part) & UNDECIDED_BITS;
+      if (!sender.sendPart(index, part, generation, entry, undecided, ageMs, true)) {
+        this.#part = part;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Bits of another policy set mean nothing: scans the payload again. Part numbers stay. */
+  #refold(current: boolean, generation: number, entry: number): boolean {
+    if (current) return true;
+    const { index, log, matcher } = this.#in;
+    const parts = index.partCount;
+    const body = log.readRecord(generation, entry);
+    if (body === null) return false;
+    return scanOtlpProto(body.bytes, body.at, body.end, matcher, index) === SCAN_OK
+      && index.partCount === parts;
+  }
+
+  /** The record is gone: its undecided spans are lost, and counted. */
+  #lose(states: PartStates, entry: number): void {
+    const { counters } = this.#in;
+    for (let part = states.nextPart(entry, 0, UNDECIDED_BITS); part >= 0;
+      part = states.nextPart(entry, part + 1, UNDECIDED_BITS)) {
+      const undecided = states.state(entry, part) & UNDECIDED_BITS;
+      const spans = states.spans(entry, part);
+      for (let slot = 0; slot < FORWARDERS_MAX; slot++) {
+        if ((undecided & (1 << slot)) === 0) continue;
+        counters.addAt(SPANS_IN_FLIGHT, slot, -spans);
+        counters.addAt(SPANS_LOST, lostIndex(slot, LOST_RECORD_CORRUPT), spans);
+      }
+      states.clear(entry, part, UNDECIDED_BITS);
+    }
+  }
+}

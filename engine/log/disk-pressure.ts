@@ -1,0 +1,69 @@
+// What a failed write means, and the reserve that lets a log be settled on a full disk.
+
+import { join } from "node:path";
+import { EnvironmentFailed } from "./environment.ts";
+import type { LaneLogDependencies, LaneLogOptions } from "./log-options.ts";
+import { LOG_FAILED, LOG_FULL } from "./log-status.ts";
+import type { LogStatus } from "./log-status.ts";
+import { ReserveFile } from "./reserve-file.ts";
+
+const RESERVE_FILE = "reserve";
+/** A new environment, its META and a first commit need less than this. */
+export const GENERATION_BYTES_MIN = 1024 * 1024;
+/** How often a reserve that was given away is tried to be had back. */
+const RESERVE_RETRY_MS = 1000;
+/** Errors of a full file system and of a full quota, on Linux. */
+const NO_SPACE = 28;
+const QUOTA_EXCEEDED = 122;
+
+/** Free space as one log sees it. One thread. */
+export class DiskPressure {
+  readonly #directory: string;
+  readonly #dependencies: LaneLogDependencies;
+  readonly #reserve: ReserveFile;
+  #triedMs = 0;
+  /** Why the last transaction failed; null before one did. */
+  lastError: EnvironmentFailed | null = null;
+
+  constructor(options: LaneLogOptions, dependencies: LaneLogDependencies) {
+    this.#directory = options.directory;
+    this.#dependencies = dependencies;
+    this.#reserve = new ReserveFile(join(options.directory, RESERVE_FILE), options.reserveBytes);
+    this.#reserve.restore();
+  }
+
+  get reserveHeld(): boolean {
+    return this.#reserve.held;
+  }
+
+  /** False when a new generation must not be begun. */
+  roomForGeneration(): boolean {
+    return this.#dependencies.freeBytes(this.#directory) >= GENERATION_BYTES_MIN;
+  }
+
+  /** Status of a failed write of `attemptedBytes`; errors that are no failed writes are thrown on. */
+  statusOf(error: unknown, attemptedBytes: number): LogStatus {
+    if (!(error instanceof EnvironmentFailed)) throw error;
+    this.lastError = error;
+    if (error.errno === NO_SPACE || error.errno === QUOTA_EXCEEDED) return LOG_FULL;
+    // A full file system can show up as an input/output error, so it is asked.
+    const free = this.#dependencies.freeBytes(this.#directory);
+    return free < attemptedBytes + GENERATION_BYTES_MIN ? LOG_FULL : LOG_FAILED;
+  }
+
+  /** A full disk stopped even a commit without records: the reserve is given away. */
+  starved(status: LogStatus): LogStatus {
+    if (status === LOG_FULL) this.#reserve.release();
+    return status;
+  }
+
+  /** Takes the reserve back when there is room; cheap to call every turn. */
+  restore(): void {
+    if (this.#reserve.held) return;
+    const nowMs = this.#dependencies.clock.monotonicMs();
+    if (nowMs - this.#triedMs < RESERVE_RETRY_MS) return;
+    this.#triedMs = nowMs;
+    const needed = this.#reserve.bytes + 2 * GENERATION_BYTES_MIN;
+    if (this.#dependencies.freeBytes(this.#directory) >= needed) this.#reserve.restore();
+  }
+}

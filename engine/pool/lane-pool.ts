@@ -1,0 +1,43 @@
+import { EventEmitter } from "node:events";
+import { Piscina } from "piscina";
+import { assert } from "../base/assert.ts";
+import type { LanePlan } from "../lane/lane-plan.ts";
+
+/**
+ * The span workers: one Piscina thread a lane, each running one endless task.
+ * A lane's task returns when the control word says STOP; it rejects when the lane died, and the
+ * process must end then: recovery is the only restart path.
+ */
+export class LanePool {
+  readonly #pool: Piscina;
+  readonly #tasks: Promise<void>[];
+
+  /** @param worker file URL of the span worker; threads are started by file, never by import. */
+  constructor(worker: URL, plans: readonly LanePlan[]) {
+    assert(plans.length > 0, "a gateway has a lane");
+    this.#pool = new Piscina({
+      filename: worker.href,
+      minThreads: plans.length,
+      maxThreads: plans.length,
+      concurrentTasksPerWorker: 1,
+      atomics: "disabled",
+      recordTiming: false,
+    });
+    // A task that fails rejects its own promise as well; without a listener Piscina's event is fatal.
+    (this.#pool as unknown as EventEmitter).on("error", () => undefined);
+    this.#tasks = plans.map(async (plan) => {
+      await this.#pool.run(plan);
+    });
+  }
+
+  /** Rejects as soon as any lane dies; resolves when all have returned. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#tasks);
+  }
+
+  /** Ends the threads; every lane must have returned. */
+  async close(): Promise<void> {
+    await this.ended();
+    await this.#pool.close();
+  }
+}

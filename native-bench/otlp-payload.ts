@@ -1,0 +1,110 @@
+// OTLP payloads for benches: spans of an HTTP server in Java, ten attributes each, some 436 bytes.
+
+/** Shape of the payloads; ids and durations come from the seed. */
+export interface PayloadShape {
+  readonly spans: number;
+  readonly spansPerTrace: number;
+  readonly resources: number;
+  /** Every n-th span ends in an error; 0 = none. */
+  readonly errorEvery: number;
+  readonly seed: number;
+}
+
+const ATTRIBUTES: readonly (readonly [string, string | number])[] = [
+  ["http.request.method", "POST"], ["url.path", "/api/v2/baskets/8831/items"],
+  ["http.response.status_code", 200], ["server.address", "baskets.internal"],
+  ["server.port", 8443], ["network.protocol.version", "1.1"], ["thread.id", 57],
+  ["thread.name", "http-nio-8080-exec-7"], ["client.address", "10.23.4.117"],
+  ["user_agent.original", "okhttp/4.12.0 (linux; amd64) basket-client"],
+];
+const START_NS = 1_790_000_000_000_000_000n;
+
+/** Bytes of one ExportTraceServiceRequest. */
+export function otlpPayload(shape: PayloadShape): Uint8Array {
+  const next = generator(shape.seed);
+  const traceIds = Array.from(
+    { length: Math.ceil(shape.spans / shape.spansPerTrace) }, () => randomBytes(next, 16),
+  );
+  const request: number[] = [];
+  for (let resource = 0; resource < shape.resources; resource++) {
+    const scopeSpans = lengthField(1, [
+      ...text(1, "io.opentelemetry.tomcat-10.0"), ...text(2, "2.9.0-alpha"),
+    ]);
+    for (let index = resource; index < shape.spans; index += shape.resources) {
+      const traceId = traceIds[Math.floor(index / shape.spansPerTrace)]!;
+      const isError = shape.errorEvery > 0 && index % shape.errorEvery === 0;
+      append(scopeSpans, lengthField(2, span(next, traceId, index % shape.spansPerTrace, isError)));
+    }
+    const attributes = [
+      ...keyValue(1, "service.name", `baskets-${resource}`),
+      ...keyValue(1, "host.name", `ip-10-0-12-${resource}`),
+      ...keyValue(1, "telemetry.sdk.language", "java"),
+      ...keyValue(1, "deployment.environment.name", "production"),
+    ];
+    const resourceSpans = lengthField(1, attributes);
+    append(resourceSpans, lengthField(2, scopeSpans));
+    append(request, lengthField(1, resourceSpans));
+  }
+  return Uint8Array.from(request);
+}
+
+function span(
+  next: () => number, traceId: number[], indexInTrace: number, isError: boolean,
+): number[] {
+  const bytes = [...lengthField(1, traceId), ...lengthField(2, randomBytes(next, 8))];
+  if (indexInTrace > 0) bytes.push(...lengthField(4, randomBytes(next, 8)));
+  bytes.push(...text(5, "POST /api/v2/baskets/{id}/items"), 0x30, 2); // kind = 6
+  bytes.push(0x39, ...fixed64(START_NS)); // start = 7
+  bytes.push(0x41, ...fixed64(START_NS + BigInt(1_000_000 + next() % 90_000_000))); // end = 8
+  for (const [key, value] of ATTRIBUTES) bytes.push(...keyValue(9, key, value));
+  if (isError) bytes.push(...lengthField(15, [0x18, 2])); // Status.code = 3
+  return bytes;
+}
+
+function keyValue(field: number, key: string, value: string | number): number[] {
+  const any = typeof value === "string" ? text(1, value) : [0x18, ...varint(value)];
+  return lengthField(field, [...text(1, key), ...lengthField(2, any)]);
+}
+
+function text(field: number, value: string): number[] {
+  return lengthField(field, [...new TextEncoder().encode(value)]);
+}
+
+function lengthField(field: number, value: readonly number[]): number[] {
+  const bytes = [(field << 3) | 2, ...varint(value.length)];
+  append(bytes, value);
+  return bytes;
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  bytes.push(rest);
+  return bytes;
+}
+
+function fixed64(value: bigint): number[] {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, value, true);
+  return [...bytes];
+}
+
+function append(target: number[], bytes: readonly number[]): void {
+  for (const byte of bytes) target.push(byte);
+}
+
+function randomBytes(next: () => number, count: number): number[] {
+  return Array.from({ length: count }, () => next() & 0xff);
+}
+
+/** xorshift32; u32 values from a seed. */
+function generator(seed: number): () => number {
+  let state = (seed >>> 0) || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 0;
+  };
+}
