@@ -54,7 +54,9 @@ function openLog(directory: string, generationBytes: number, firstGeneration: nu
   }, { ...MACHINE, storage: new StorageAccount() });
 }
 
-/** Appends; the records of the last commit but 200 are settled in each, so generations come and go. */
+/**
+ * Appends; the records of the last commit but 200 are settled in each, so generations come and go.
+ */
 function measureWriting(log: LaneLog, commits: number) {
   const body = new Uint8Array(new SharedArrayBuffer(SPANS_PER_PAYLOAD * SPAN_BYTES)).fill(7);
   const index = new RecordIndex({ spansMax: 1000, hashSeed: SEED });

@@ -1,8 +1,11 @@
 // The directory under which a gateway keeps everything:
 //
-//   lock               which process has it              log.json         identity of the log, its seed
-//   forwarders.json    names of forwarders by slot       generations.json ids given out so far
-//   log/lane-<k>/      generations of lane k             outbox/<forwarder>/lane-<k>/
+//   lock               which process has it
+//   log.json           identity of the log, its seed
+//   forwarders.json    names of forwarders by slot
+//   generations.json   ids given out so far
+//   log/lane-<k>/      generations of lane k
+//   outbox/<forwarder>/lane-<k>/
 //
 // Opened by the main thread before any lane starts, and held until the process ends.
 
@@ -25,8 +28,9 @@ const GENERATIONS_FILE = "generations.json";
 const LOG_DIRECTORY = "log";
 const OUTBOX_DIRECTORY = "outbox";
 /**
- * Ids skipped at every start, in case the last run removed all of its generations and left no trace of
- * their ids. Large enough for a run that leaves nothing, small enough for four million starts.
+ * Ids skipped at every start, in case the last run removed all of its generations and left no
+ * trace of their ids. Large enough for a run that leaves nothing, small enough for four million
+ * starts.
  */
 const GENERATIONS_SKIPPED = 1024;
 const U32 = 0x1_0000_0000;
@@ -151,8 +155,8 @@ function readIdentity(path: string): Identity {
   if (identity.format > LOG_FORMAT_VERSION) {
     throw new GatewayError(
       "LOG_VERSION",
-      `the data directory has format ${identity.format}, written by a newer release; this one reads `
-      + `up to ${LOG_FORMAT_VERSION}: run the newer release on it`,
+      `the data directory has format ${identity.format}, written by a newer release; this one `
+      + `reads up to ${LOG_FORMAT_VERSION}: run the newer release on it`,
       { path, format: identity.format },
     );
   }
@@ -195,7 +199,8 @@ function highestIn(base: string): number {
   for (const lane of lanesIn(base)) {
     for (const name of readdirSync(laneDirectory(base, lane))) {
       // Of generations set aside or renamed for removal as well.
-      highest = Math.max(highest, generationOf(name.split(".")[0]!)); // split() answers one at least
+      const [generation = ""] = name.split(".");
+      highest = Math.max(highest, generationOf(generation));
     }
   }
   return highest;

@@ -41,7 +41,9 @@ export class DiskPressure {
     return this.#dependencies.freeBytes(this.#directory) >= GENERATION_BYTES_MIN;
   }
 
-  /** Status of a failed write of `attemptedBytes`; errors that are no failed writes are thrown on. */
+  /**
+   * Status of a failed write of `attemptedBytes`; errors that are no failed writes are thrown on.
+   */
   statusOf(error: unknown, attemptedBytes: number): LogStatus {
     if (!(error instanceof EnvironmentFailed)) throw error;
     this.lastError = error;

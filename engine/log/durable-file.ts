@@ -1,4 +1,5 @@
-// Small files that must be whole or absent after a crash, and directories that must not forget them.
+// Small files that must be whole or absent after a crash, and directories that must not forget
+// them.
 
 import {
   closeSync, fsyncSync, openSync, readFileSync, renameSync, statfsSync, writeSync,

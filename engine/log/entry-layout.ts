@@ -1,5 +1,5 @@
-// Entries of a generation: values of one LMDB environment under ascending u32 keys from 1 on, without
-// gaps. The key of a record's first entry is the record's "entry", part of its identity.
+// Entries of a generation: values of one LMDB environment under ascending u32 keys from 1 on,
+// without gaps. The key of a record's first entry is the record's "entry", part of its identity.
 //
 // Every value starts with a prefix:
 //   [0] kind u8 | [1] unused | [2] pieces u16 | [4] crc32 of everything after it, seeded by word 0
@@ -7,14 +7,14 @@
 // first have kind CONTINUATION, their own checksum, and pieces 0.
 //
 // INDEX, first entry of a record: what is read to recover, without touching the body
-//   [8] body bytes | [12] format u8, body pieces << 8 | [16] parts | [20] spans | [24] initial state
-//   [28] arrival ms low | [32] arrival ms high | [36] index bytes
+//   [8] body bytes | [12] format u8, body pieces << 8 | [16] parts | [20] spans
+//   [24] initial state | [28] arrival ms low | [32] arrival ms high | [36] index bytes
 //   [40] spans of each part, u32 | then the record index, opaque here
-// BODY, the record's next entry: [8] the inflated payload
-// META, first entry of every generation: [8] format version u32 | [12] text of the lane, opaque here
-// DECISIONS, KEPT, MEMORY: [8] u32 words of the lane
-// STATES: [8] u32 words: [generation, entry, count | flag, (index, state) × count] …
-//   With STATES_CHANGED_ONLY the pairs are the parts that changed; without, all parts not listed are 0.
+// BODY, the record's next entry: [8] the inflated payload META, first entry of every generation:
+// [8] format version u32 | [12] text of the lane, opaque here DECISIONS, KEPT, MEMORY: [8] u32
+// words of the lane STATES: [8] u32 words: [generation, entry, count | flag, (index, state) ×
+// count] …
+//   With STATES_CHANGED_ONLY the pairs are the parts that changed; without, parts not listed are 0.
 //
 // All numbers are little-endian. A kind never gets a second meaning.
 

@@ -76,7 +76,9 @@ export class EntryWriter {
   }
 }
 
-/** Checksum of a value's bytes after the prefix, seeded by its word 0 so that this is covered too. */
+/**
+ * Checksum of a value's bytes after the prefix, seeded by its word 0 so that this is covered too.
+ */
 export function checksum(value: Uint8Array, end: number, word: number): number {
   return crc32(value.subarray(PREFIX_BYTES, end), word);
 }
@@ -91,5 +93,6 @@ export function writeWord(bytes: Uint8Array, at: number, word: number): void {
 
 /** Reads a little-endian u32 at any alignment. */
 export function readWord(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+  const low = bytes[at]! | (bytes[at + 1]! << 8);
+  return (low | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

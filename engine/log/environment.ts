@@ -1,16 +1,18 @@
-// One LMDB environment: one thread writes, reads and closes it. The only file that knows lmdb's API.
+// One LMDB environment: one thread writes, reads and closes it. The only file that knows lmdb's
+// API.
 //
 // What lmdb 3.5.6 does that callers must not meet:
 // - Reads outside a write transaction call setTimeout, and a lane's timers never fire: read() works
 //   inside transact() only. A write transaction that writes nothing leaves the file alone.
-// - Values in shared memory crash the process: put() copies nothing, so its callers pass normal memory.
-// - When LMDB cannot open an environment, lmdb-js crashes. create() proves that there is space first;
-//   see generation-header for what is opened again.
+// - Values in shared memory crash the process: put() copies nothing, so its callers pass normal
+//   memory.
+// - When LMDB cannot open an environment, lmdb-js crashes. create() proves that there is space
+//   first; see generation-header for what is opened again.
 // - A new environment's lock file is sparse and memory-mapped; on a full disk the first touch is
 //   SIGBUS. create() writes it out first.
 // - Every opened store stays in a module-wide map with its buffers: open() takes it out again.
-// - After a failed commit an environment can refuse all later ones, and lmdb-js does not look: it is
-//   closed, and opened again on the next use.
+// - After a failed commit an environment can refuse all later ones, and lmdb-js does not look: it
+//   is closed, and opened again on the next use.
 
 import * as lmdb from "lmdb";
 import { mkdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
@@ -87,7 +89,9 @@ export class Environment {
     return this.#inTransaction;
   }
 
-  /** Makes the directory and its lock file, and opens it. @throws EnvironmentFailed, disk full too. */
+  /**
+   * Makes the directory and its lock file, and opens it. @throws EnvironmentFailed, disk full too.
+   */
   create(): void {
     try {
       mkdirSync(this.directory);
@@ -184,7 +188,7 @@ export class Environment {
       throw new EnvironmentFailed(this.directory, error);
     }
     if (found === undefined) return false;
-    const bytes = found.length; // lmdb's reused buffer carries the value's length in place of its own
+    const bytes = found.length; // the value's: lmdb's reused buffer carries it in place of its own
     if (found.buffer !== this.value.buffer || found.byteOffset !== this.value.byteOffset) {
       this.value = new Uint8Array(found.buffer, found.byteOffset, found.byteLength);
     }

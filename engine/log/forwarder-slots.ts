@@ -1,5 +1,5 @@
-// Numbers of the forwarders in this data directory. States on disk name a forwarder by its slot, so a
-// name keeps its slot for good, until nothing on disk owes it anything.
+// Numbers of the forwarders in this data directory. States on disk name a forwarder by its slot, so
+// a name keeps its slot for good, until nothing on disk owes it anything.
 
 import { assert } from "../base/assert.ts";
 import { GatewayError } from "../base/errors.ts";
@@ -57,8 +57,8 @@ export class ForwarderSlots {
   #full(name: string): GatewayError {
     return new GatewayError(
       "DATA_DIRECTORY",
-      `no slot is left for forwarder "${name}": a data directory knows ${FORWARDERS_MAX}, and removed `
-      + "ones count until everything they were owed is settled; start once without the new one",
+      `no slot is left for forwarder "${name}": a data directory knows ${FORWARDERS_MAX}, and `
+      + "removed ones count until everything they owed is settled; start once without the new one",
       { path: this.#path, names: this.#names },
     );
   }

@@ -1,8 +1,9 @@
-// A look at an LMDB data file before LMDB opens it: lmdb-js 3.5.6 crashes the process when opening fails,
-// and LMDB maps what a cut file no longer has. Whatever looks wrong is probed first, in another process.
+// A look at an LMDB data file before LMDB opens it: lmdb-js 3.5.6 crashes the process when opening
+// fails, and LMDB maps what a cut file no longer has. Whatever looks wrong is probed first, in
+// another process.
 //
 // First two pages of a data file, LMDB's data version 2, 64-bit little-endian: each a meta page,
-//   [24] magic u32 | [28] version u32 | [48] page bytes u32 | [144] last page u64 | [152] transaction u64
+//   [24] magic u32 | [28] version u32 | [48] page bytes u32 | [144] last page u64
 
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +21,9 @@ const PAGE_BYTES_MIN = 512;
 const PAGE_BYTES_MAX = 65_536;
 const U32 = 0x1_0000_0000;
 
-/** False when a generation's data file is cut short or is none; true when it is missing or empty. */
+/**
+ * False when a generation's data file is cut short or is none; true when it is missing or empty.
+ */
 export function looksWhole(directory: string): boolean {
   let file: number;
   try {

@@ -1,5 +1,6 @@
-// Reads a suspicious generation in a process of its own, where a damaged file can do no harm. A process
-// that was killed while it read a healthy generation leaves the same marker, so the file decides.
+// Reads a suspicious generation in a process of its own, where a damaged file can do no harm. A
+// process that was killed while it read a healthy generation leaves the same marker, so the file
+// decides.
 
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
@@ -15,8 +16,8 @@ const PROGRAM = `
   const [lmdbPath, directory] = process.argv.slice(1);
   const { open } = require(lmdbPath);
   const store = open(directory, {
-    noSubdir: false, encoding: "binary", keyEncoding: "uint32", noSync: true, overlappingSync: false,
-    maxDbs: 1,
+    noSubdir: false, encoding: "binary", keyEncoding: "uint32", noSync: true,
+    overlappingSync: false, maxDbs: 1,
   });
   store.transactionSync(() => {
     const last = store.getKeys({ reverse: true, limit: 1 }).asArray[0] ?? 0;

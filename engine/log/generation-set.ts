@@ -8,8 +8,23 @@ export interface GenerationSetOptions {
   readonly markerPath: string;
   /** Environments open at once, the one being written included: file descriptors and maps. */
   readonly environmentsMax: number;
-  /** Bytes touched through the maps, which count as resident; the least recently used are closed. */
+  /**
+   * Bytes touched through the maps, which count as resident; the least recently used are closed.
+   */
   readonly mappedBytesMax: number;
+}
+
+/** What a log holds beside its disk space. */
+export interface LogFigures {
+  readonly openEnvironments: number;
+  /** Bytes touched through the maps of the open environments, at most. */
+  readonly mappedBytes: number;
+  /** Environments opened again for a read. */
+  readonly reopened: number;
+  /** Marks of the generation being read that could not be written. */
+  readonly markerFailures: number;
+  /** Memory of the states. */
+  readonly stateBytes: number;
 }
 
 /** One thread: the lane's. */
@@ -50,8 +65,8 @@ export class GenerationSet {
   }
 
   /**
-   * Runs `work` in a transaction of the generation's environment, where it can be read; at once when
-   * one is running. What `work` throws comes out.
+   * Runs `work` in a transaction of the generation's environment, where it can be read; at once
+   * when one is running. What `work` throws comes out.
    * @throws EnvironmentFailed when the environment cannot be opened.
    */
   reading(generation: Generation, work: () => void): void {
@@ -95,21 +110,23 @@ export class GenerationSet {
     this.marker.close();
   }
 
-  /** Memory of the states, for the memory budget. */
-  stateBytes(): number {
-    let bytes = 0;
-    for (const generation of this.list) bytes += generation.states.bytes();
-    return bytes;
+  figures(): LogFigures {
+    return {
+      openEnvironments: this.#openEnvironments(),
+      mappedBytes: this.#mappedBytes(),
+      reopened: this.reopened,
+      markerFailures: this.marker.failures,
+      stateBytes: this.list.reduce((bytes, { states }) => bytes + states.bytes(), 0),
+    };
   }
 
-  openEnvironments(): number {
+  #openEnvironments(): number {
     let open = 0;
     for (const { environment } of this.list) if (environment.isOpen) open++;
     return open;
   }
 
-  /** Bytes touched through the maps, at most. */
-  mappedBytes(): number {
+  #mappedBytes(): number {
     let mapped = 0;
     for (const { environment, bytes } of this.list) {
       if (environment.isOpen) mapped += Math.min(environment.touchedBytes, bytes);
@@ -118,8 +135,8 @@ export class GenerationSet {
   }
 
   #overBounds(): boolean {
-    return this.openEnvironments() > this.#options.environmentsMax
-      || this.mappedBytes() > this.#options.mappedBytesMax;
+    return this.#openEnvironments() > this.#options.environmentsMax
+      || this.#mappedBytes() > this.#options.mappedBytesMax;
   }
 
   #leastRecentlyUsed(): Generation | null {

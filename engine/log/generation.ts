@@ -1,4 +1,5 @@
-// One generation: an LMDB environment of the log, the states of its parts, and what it logs about others.
+// One generation: an LMDB environment of the log, the states of its parts, and what it logs about
+// others.
 
 import { join } from "node:path";
 import { Environment } from "./environment.ts";
@@ -31,7 +32,9 @@ export class Generation {
   /** Monotonic time of the first record; only meaningful with records. */
   firstRecordMs = 0;
   sealed = false;
-  /** Older generations that this one logs states of: they need what is logged here while they live. */
+  /**
+   * Older generations that this one logs states of: they need what is logged here while they live.
+   */
   readonly statesOf = new Set<number>();
   /** Generations whose parts' KEPT decisions are logged here. */
   readonly keptOf = new Set<number>();

@@ -1,5 +1,5 @@
-// Generations that were retired: renamed, so that no recovery takes them for living ones, and unlinked
-// later, one at a time, because unlinking a large file takes milliseconds.
+// Generations that were retired: renamed, so that no recovery takes them for living ones, and
+// unlinked later, one at a time, because unlinking a large file takes milliseconds.
 
 import { readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -36,8 +36,8 @@ export class GoneDirectories {
     try {
       renameSync(directory, path);
     } catch {
-      // A full disk can refuse even a new name. What removal leaves if it is cut short holds no data
-      // file, and recovery removes it.
+      // A full disk can refuse even a new name. What removal leaves if it is cut short holds no
+      // data file, and recovery removes it.
       rmSync(directory, { recursive: true, force: true });
       return;
     }

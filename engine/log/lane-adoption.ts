@@ -1,5 +1,5 @@
-// Logs of lanes that this run does not have go to lanes that it has, whole, before any lane starts. A
-// lane's generations stay together for good: states of a part are only ever logged beside it.
+// Logs of lanes that this run does not have go to lanes that it has, whole, before any lane starts.
+// A lane's generations stay together for good: states of a part are only ever logged beside it.
 //
 // The move is a rename of each generation; a file says which move is under way, and the next start
 // finishes it, whatever its number of lanes.
@@ -68,7 +68,9 @@ function finishMove(base: string): boolean {
   return true;
 }
 
-/** What the former lane was reading when it died stays suspicious, unless the other lane died too. */
+/**
+ * What the former lane was reading when it died stays suspicious, unless the other lane died too.
+ */
 function moveMarker(source: string, target: string): void {
   const from = join(source, MARKER_FILE);
   const to = join(target, MARKER_FILE);

@@ -1,16 +1,16 @@
-// The log of one lane: generations of records, and of what the lane knows about them. Everything a lane
-// tells anyone is committed here first.
+// The log of one lane: generations of records, and of what the lane knows about them. Everything a
+// lane tells anyone is committed here first.
 //
 //   transact(() => { appendRecord() …; appendWords() …; states(generation).clear() … })
 //
-// LOG_OK: all of it is safe, the changed states too. Otherwise nothing was written: appended records are
-// forgotten and their entry numbers used again; changed states of older records stay changed in memory
-// and go into the next commit. So a caller whose transaction failed does the same appends again later,
-// and until then lets nothing take effect elsewhere.
+// LOG_OK: all of it is safe, the changed states too. Otherwise nothing was written: appended
+// records are forgotten and their entry numbers used again; changed states of older records stay
+// changed in memory and go into the next commit. So a caller whose transaction failed does the same
+// appends again later, and until then lets nothing take effect elsewhere.
 //
 // Used by the lane's thread only. Nothing here awaits, and nothing needs an event loop.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
@@ -23,14 +23,16 @@ import type { EnvironmentFailed } from "./environment.ts";
 import type { LaneLogDependencies, LaneLogOptions } from "./log-options.ts";
 import type { Probe } from "./generation-probe.ts";
 import { GenerationSet } from "./generation-set.ts";
+import type { LogFigures } from "./generation-set.ts";
 import { GenerationWriter } from "./generation-writer.ts";
-import { Generation } from "./generation.ts";
+import type { Generation } from "./generation.ts";
 import { GoneDirectories } from "./gone-directories.ts";
 import type { RecordParts } from "./index-entry.ts";
 import { LOG_FULL, LOG_OK } from "./log-status.ts";
 import type { LogStatus } from "./log-status.ts";
 import { LogReader } from "./log-reader.ts";
 import type { BorrowedBody, BorrowedIndex } from "./log-reader.ts";
+import { newGeneration } from "./new-generation.ts";
 import type { PartStates, PartStatesHint } from "./part-states.ts";
 import { replayLog } from "./recovery.ts";
 import type { RecoveryReport, RecoveryVisitor } from "./recovery.ts";
@@ -72,7 +74,10 @@ export class LaneLog {
     this.#storage = dependencies.storage;
     this.#probe = dependencies.probe;
     mkdirSync(options.directory, { recursive: true });
-    if (options.durability === "disk") syncDirectory(dirname(options.directory));
+    if (options.durability === "disk") {
+      syncDirectory(dirname(options.directory));
+      syncDirectory(dirname(dirname(options.directory)));
+    }
     this.#set = new GenerationSet({
       markerPath: join(options.directory, MARKER_FILE),
       environmentsMax: options.environmentsMax,
@@ -134,11 +139,6 @@ export class LaneLog {
     return false;
   }
 
-  /** Memory held for the states, for the memory budget. */
-  stateBytes(): number {
-    return this.#set.stateBytes();
-  }
-
   /** Why the last transaction failed; null before one did. */
   get lastError(): EnvironmentFailed | null {
     return this.#disk.lastError;
@@ -149,24 +149,9 @@ export class LaneLog {
     return this.#reader.corruptReads;
   }
 
-  /** LMDB environments open now. */
-  openEnvironments(): number {
-    return this.#set.openEnvironments();
-  }
-
-  /** Bytes touched through the maps of the open environments, at most. */
-  mappedBytes(): number {
-    return this.#set.mappedBytes();
-  }
-
-  /** Environments that were opened again for a read. */
-  get reopened(): number {
-    return this.#set.reopened;
-  }
-
-  /** Marks of the generation being read that could not be written. */
-  get markerFailures(): number {
-    return this.#set.marker.failures;
+  /** What is open, mapped and held in memory. Allocates: not for every turn. */
+  figures(): LogFigures {
+    return this.#set.figures();
   }
 
   /**
@@ -202,8 +187,8 @@ export class LaneLog {
   }
 
   /**
-   * Appends a payload and its index, in a transaction. The record's identity is (openGeneration, the
-   * entry answered); its parts start with `initialState`.
+   * Appends a payload and its index, in a transaction. The record's identity is (openGeneration,
+   * the entry answered); its parts start with `initialState`.
    * @param bytes any memory; [at, end) is copied.
    */
   appendRecord(
@@ -218,8 +203,8 @@ export class LaneLog {
   }
 
   /**
-   * Appends words[0, count) of the lane, in a transaction. KEPT and DECISIONS are DECISION_WORDS each
-   * and may be any number; one MEMORY batch has at most WORDS_PER_ENTRY_MAX.
+   * Appends words[0, count) of the lane, in a transaction. KEPT and DECISIONS are DECISION_WORDS
+   * each and may be any number; one MEMORY batch has at most WORDS_PER_ENTRY_MAX.
    */
   appendWords(kind: WordsKind, words: Uint32Array, count: number): void {
     assert(this.#transacting, "words are appended in a transaction");
@@ -283,8 +268,8 @@ export class LaneLog {
   }
 
   /**
-   * Removes up to `removedMax` generations whose parts are all settled, after committing anew what of
-   * them is still needed. Their directories wait for removeGone(). Nothing is removed but on LOG_OK.
+   * Removes up to `removedMax` generations whose parts are all settled, after committing anew what
+   * of them is still needed. Their directories wait for removeGone(). Nothing goes but on LOG_OK.
    */
   retire(carrier: Carrier, removedMax: number): LogStatus {
     const plan = planRetirement(
@@ -336,8 +321,8 @@ export class LaneLog {
   }
 
   /**
-   * Removes the oldest generation at once and without a commit, so on a full disk too. Only for a log
-   * without words of a lane: nothing else lives in its oldest generation.
+   * Removes the oldest generation at once and without a commit, so on a full disk too. Only for a
+   * log without words of a lane: nothing else lives in its oldest generation.
    * @returns the spans of its unsettled parts.
    */
   dropOldest(): number {
@@ -364,24 +349,11 @@ export class LaneLog {
 
   #ensureOpen(): LogStatus {
     if (this.#open !== null) return LOG_OK;
-    const { directory, durability, generationBytes } = this.options;
     if (!this.#disk.roomForGeneration()) return LOG_FULL;
-    const generation = new Generation({
-      id: this.options.nextGeneration(), directory, durability, bytes: generationBytes,
-      hint: this.#hint,
-    });
+    let generation: Generation;
     try {
-      generation.environment.create();
-      generation.environment.transact(() => {
-        this.#writer.putMeta(generation, this.options.meta());
-      });
-      if (durability === "disk") {
-        syncDirectory(generation.environment.directory);
-        syncDirectory(directory);
-      }
+      generation = newGeneration(this.options, this.#hint, this.#writer);
     } catch (error) {
-      generation.environment.close();
-      rmSync(generation.environment.directory, { recursive: true, force: true });
       return this.#disk.statusOf(error, GENERATION_BYTES_MIN);
     }
     this.#set.add(generation);

@@ -1,4 +1,5 @@
-// What a transaction or a read of the log answers. Numbers, because the lane acts on them every turn.
+// What a transaction or a read of the log answers. Numbers, because the lane acts on them every
+// turn.
 
 /** Committed: safe as the durability setting promises. */
 export const LOG_OK = 0;

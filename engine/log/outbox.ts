@@ -1,10 +1,10 @@
-// Rendered spans that one forwarder has not taken for a while, on disk: so that a dead backend pins no
-// generation of the log. A log of its own whose records are messages with one part; that part owes the
-// acknowledgement. Messages leave in order and are acknowledged in any; past its limit the oldest
-// generation is given up and counted.
+// Rendered spans that one forwarder has not taken for a while, on disk: so that a dead backend pins
+// no generation of the log. A log of its own whose records are messages with one part; that part
+// owes the acknowledgement. Messages leave in order and are acknowledged in any; past its limit the
+// oldest generation is given up and counted.
 //
-// Order at the lane: append and commit here, then clear the forwarder's bit in the lane's log. A process
-// that dies in between sends the spans twice, never not at all.
+// Order at the lane: append and commit here, then clear the forwarder's bit in the lane's log. A
+// process that dies in between sends the spans twice, never not at all.
 
 import { assert } from "../base/assert.ts";
 import { PART_SPANS, PART_WORDS } from "../part/part-layout.ts";
@@ -93,7 +93,8 @@ export class Outbox {
     }, dependencies);
     const parts = new Uint32Array(PART_WORDS);
     this.#parts = {
-      parts, partCount: 1, spanCount: 0, format: 0, encodedBytes: () => 0, encodeInto: (_, at) => at,
+      parts, partCount: 1, spanCount: 0, format: 0,
+      encodedBytes: () => 0, encodeInto: (_, at) => at,
     };
   }
 
@@ -190,8 +191,8 @@ export class Outbox {
   }
 
   /**
-   * Commits acknowledgements, seals and removes what is settled. To be called now and then, and before
-   * the process ends, so that nothing acknowledged is sent again.
+   * Commits acknowledgements, seals and removes what is settled. To be called now and then, and
+   * before the process ends, so that nothing acknowledged is sent again.
    */
   maintain(): LogStatus {
     if (this.#log.hasChangedStates()) {
@@ -242,7 +243,9 @@ export class Outbox {
     return false;
   }
 
-  /** What is settled from the oldest on goes without a commit: on a full disk there is no other way. */
+  /**
+   * What is settled from the oldest on goes without a commit: on a full disk there is no other way.
+   */
   #dropSettled(): void {
     for (const generation of this.#log.generations()) {
       if (this.#log.states(generation)!.unsettledParts > 0) break; // just listed

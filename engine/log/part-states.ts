@@ -1,11 +1,12 @@
 // What is still to do for the parts of one generation. A part's state is one u32:
-//   low 16 bits: samplers, by forwarder slot, that have not decided | high 16 bits: forwarders that owe
-//   an acknowledgement. 0 = settled.
+//   low 16 bits: samplers, by forwarder slot, that have not decided
+//   high 16 bits: forwarders, by slot, that owe an acknowledgement         0 = settled
 //
-// Parts are numbered by record: the parts of the record at `entry` are firsts[entry] - 1 … + counts.
-// Memory runs ahead of the log: a change counts at once here and is staged into the next commit. A
-// commit that failed leaves the changes dirty, so they are staged again; records that were added in it
-// are forgotten by rollBack(). That is sound as long as nothing else is told before the commit.
+// Parts are numbered by record: the parts of the record at `entry` are firsts[entry] - 1 … +
+// counts. Memory runs ahead of the log: a change counts at once here and is staged into the next
+// commit. A commit that failed leaves the changes dirty, so they are staged again; records that
+// were added in it are forgotten by rollBack(). That is sound as long as nothing else is told
+// before the commit.
 //
 // One thread writes: the lane that holds the generation.
 

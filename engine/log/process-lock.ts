@@ -1,8 +1,9 @@
-// One gateway to a data directory. A file names the process that has it; the name of a process that is
-// gone, or whose number another process has now, does not count.
+// One gateway to a data directory. A file names the process that has it; the name of a process that
+// is gone, or whose number another process has now, does not count.
 //
-// File: JSON {pid, startedAt, boot}. `startedAt` is the kernel's start tick of the process and `boot` the
-// kernel's boot id, so that a number used again, or a machine started again, is told apart.
+// File: JSON {pid, startedAt, boot}. `startedAt` is the kernel's start tick of the process and
+// `boot` the kernel's boot id, so that a number used again, or a machine started again, is told
+// apart.
 
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -82,7 +83,8 @@ export class ProcessLock {
 
 function inUse(path: string, who: string): GatewayError {
   return new GatewayError(
-    "DATA_IN_USE", `the data directory is in use: ${who}; stop it or give this one its own`, { path },
+    "DATA_IN_USE", `the data directory is in use: ${who}; stop it or give this one its own`,
+    { path },
   );
 }
 

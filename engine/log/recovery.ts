@@ -1,9 +1,10 @@
-// What a former process left, loaded in two passes over the generations, oldest first: states of all
-// parts, without touching a body; then the words of the lane, when it can ask what a part still owes.
+// What a former process left, loaded in two passes over the generations, oldest first: states of
+// all parts, without touching a body; then the words of the lane, when it can ask what a part still
+// owes.
 //
-// A generation that LMDB cannot read, or that ended the former process and fails a probe, is set aside
-// under another name for the operator. An entry that fails its checksum is skipped and counted: a lost
-// INDEX loses its record; lost STATES let settled parts be judged and sent again.
+// A generation that LMDB cannot read, or that ended the former process and fails a probe, is set
+// aside under another name for the operator. An entry that fails its checksum is skipped and
+// counted: a lost INDEX loses its record; lost STATES let settled parts be judged and sent again.
 
 import { readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

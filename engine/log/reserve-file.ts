@@ -1,6 +1,6 @@
-// Disk space kept for the moment when there is none: without it a log that filled its disk could not even
-// commit that something is settled, and so never give space back. A file of zeros, removed when a commit
-// without new records finds the disk full, written again when there is room.
+// Disk space kept for the moment when there is none: without it a log that filled its disk could
+// not even commit that something is settled, and so never give space back. A file of zeros, removed
+// when a commit without new records finds the disk full, written again when there is room.
 
 import { closeSync, existsSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 

@@ -1,10 +1,11 @@
 // Which generations can go, and what must be committed anew before they do.
 //
 // A sealed generation whose parts are all settled has three things that others may still need:
-//   states of older generations that live on | KEPT decisions of parts that still owe an acknowledgement
-//   | decisions that the lane remembers.
-// They are committed to the open generation first; then the generations go, oldest first. In that order a
-// crash between two of them is harmless: states of a generation are logged in it or in younger ones only.
+//   states of older generations that live on | KEPT decisions of parts that still owe an
+//   acknowledgement | decisions that the lane remembers
+// They are committed to the open generation first; then the generations go, oldest first. In that
+// order a crash between two of them is harmless: states of a generation are logged in it or in
+// younger ones only.
 
 import type { Generation } from "./generation.ts";
 import { OWED_BITS } from "./part-states.ts";
@@ -14,8 +15,8 @@ export interface Carrier {
   /** Append KEPT words of every part of `generation` that still owes an acknowledgement. */
   appendKept(generation: number): void;
   /**
-   * Append MEMORY words: everything that is remembered of decisions, complete. Without it, generations
-   * with decisions stay until memoryExported() says that they are not needed.
+   * Append MEMORY words: everything that is remembered of decisions, complete. Without it,
+   * generations with decisions stay until memoryExported() says that they are not needed.
    */
   appendMemory?(): void;
 }
@@ -54,8 +55,8 @@ export function planRetirement(
   for (const living of generations) {
     if (removed.includes(living)) continue;
     if (removed.some((gone) => gone.statesOf.has(living.id))) statesOf.push(living);
-    if (living.states.nextRecord(0, OWED_BITS) === 0) continue;
-    if (removed.some((gone) => gone.keptOf.has(living.id))) keptOf.push(living);
+    if (!removed.some((gone) => gone.keptOf.has(living.id))) continue;
+    if (living.states.nextRecord(0, OWED_BITS) !== 0) keptOf.push(living);
   }
   const memory = removed.some((gone) => needsMemory(gone, memoryGeneration));
   return { removed, statesOf, keptOf, memory };

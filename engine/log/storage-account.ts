@@ -1,5 +1,5 @@
-// Bytes on disk of one lane: its log, its outboxes, and what is renamed for removal but still there.
-// The lane publishes the total; who refuses or decides early on it is not decided here.
+// Bytes on disk of one lane: its log, its outboxes, and what is renamed for removal but still
+// there. The lane publishes the total; who refuses or decides early on it is not decided here.
 
 import { assert } from "../base/assert.ts";
 

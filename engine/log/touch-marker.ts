@@ -1,8 +1,10 @@
-// Names on disk the generation whose pages are being read. A damaged LMDB file can kill its reader; the
-// next process then finds the name and looks at that generation from a safe distance (see recovery).
+// Names on disk the generation whose pages are being read. A damaged LMDB file can kill its reader;
+// the next process then finds the name and looks at that generation from a safe distance (see
+// recovery).
 //
-// File: u32 generation, 0 for none; rewritten in place, so a full disk cannot refuse it. Not fsynced:
-// it has to survive the process, and after a power loss a wrong name costs one needless look.
+// File: u32 generation, 0 for none; rewritten in place, so a full disk cannot refuse it. Not
+// fsynced: it has to survive the process, and after a power loss a wrong name costs one needless
+// look.
 
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { readWord, writeWord } from "./entry-writer.ts";
@@ -11,7 +13,9 @@ const WORD_BYTES = 4;
 
 /** The marker file of one lane. One thread. */
 export class TouchMarker {
-  /** What the process before was reading when it died; 0 for nothing. Said until the first name(). */
+  /**
+   * What the process before was reading when it died; 0 for nothing. Said until the first name().
+   */
   readonly previous: number;
   /** Marks that could not be written; without one, a damaged file is met again unprepared. */
   failures = 0;

@@ -1,4 +1,5 @@
-// Collects u32 words into values of the log: when the next words do not fit, what is there goes out.
+// Collects u32 words into values of the log: when the next words do not fit, what is there goes
+// out.
 
 import { assert } from "../base/assert.ts";
 

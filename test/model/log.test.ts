@@ -1,6 +1,6 @@
-// Random appends, state changes, rotations, failures, retirements and kills of a lane's log, against maps.
-// A kill copies the directory as it is and opens the copy: what was committed must be there, and nothing
-// that was not.
+// Random appends, state changes, rotations, failures, retirements and kills of a lane's log,
+// against maps. A kill copies the directory as it is and opens the copy: what was committed must be
+// there, and nothing that was not.
 
 import { cpSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,18 +1,26 @@
 import http from "node:http";
 import zlib from "node:zlib";
-import type { AddressInfo } from "node:net";
 import { decodeRequest, type DecodedSpan } from "./otlp-builder.ts";
+import { freePort } from "./ports.ts";
+
+/** Header in which a test's forwarder says which run of the gateway sends. */
+export const RUN_HEADER = "x-run";
 
 /** An OTLP/HTTP backend that records every span it acknowledged. */
 export class RecordingBackend {
   /** Times each span was received and acknowledged, by `traceId/spanId`. */
   readonly received = new Map<string, number>();
+  /** The same by what RUN_HEADER said; "" without it. */
+  readonly receivedByRun = new Map<string, Map<string, number>>();
   readonly spans: DecodedSpan[] = [];
   /** Status to answer with; 200 records. */
   status = 200;
   headers: Record<string, string> = {};
   /** Milliseconds to wait before an answer. */
   delayMs = 0;
+  /** Takes requests and never answers them. */
+  hangs = false;
+  /** Requests that arrived whole, whatever became of them. */
   requests = 0;
   lastHeaders: http.IncomingHttpHeaders = {};
   readonly #keepSpans: boolean;
@@ -20,7 +28,7 @@ export class RecordingBackend {
   port = 0;
 
   constructor(options: { keepSpans?: boolean } = {}) {
-    this.#keepSpans = options.keepSpans ?? true;
+    this.#keepSpans = options.keepSpans ?? false;
   }
 
   get url(): string {
@@ -29,23 +37,27 @@ export class RecordingBackend {
 
   /** Listens, on the port it had before when it was up already. */
   async up(): Promise<this> {
+    if (this.port === 0) this.port = await freePort();
     const server = http.createServer((request, response) => this.#answer(request, response));
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(this.port, "127.0.0.1", resolve);
     });
-    this.port = (server.address() as AddressInfo).port;
     return this;
   }
 
-  /** Refuses connections and cuts those that exist. */
+  /**
+   * Refuses connections from now on. Requests under way are answered first, so that no attempt has
+   * an unknown outcome; those that hang are cut.
+   */
   async down(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    const closed = new Promise((resolve) => server.close(resolve));
+    if (this.hangs) server.closeAllConnections();
+    await closed;
   }
 
   times(traceId: string, spanId: string): number {
@@ -58,20 +70,29 @@ export class RecordingBackend {
     request.on("end", () => {
       this.requests++;
       this.lastHeaders = request.headers;
+      if (this.hangs) return;
+      const body = Buffer.concat(chunks);
       const { status, headers } = this;
       setTimeout(() => {
-        if (status === 200) this.#record(request, Buffer.concat(chunks));
-        response.writeHead(status, { "content-type": "application/x-protobuf", ...headers });
+        if (status === 200) this.#record(request.headers, body);
+        // A connection that goes on would keep a server that is on its way down.
+        const connection = this.#server === undefined ? { connection: "close" } : {};
+        response.writeHead(status,
+          { "content-type": "application/x-protobuf", ...headers, ...connection });
         response.end();
       }, this.delayMs);
     });
   }
 
-  #record(request: http.IncomingMessage, body: Buffer): void {
-    const bytes = request.headers["content-encoding"] === "gzip" ? zlib.gunzipSync(body) : body;
+  #record(headers: http.IncomingHttpHeaders, body: Buffer): void {
+    const bytes = headers["content-encoding"] === "gzip" ? zlib.gunzipSync(body) : body;
+    const run = String(headers[RUN_HEADER] ?? "");
+    let ofRun = this.receivedByRun.get(run);
+    if (ofRun === undefined) this.receivedByRun.set(run, ofRun = new Map());
     for (const span of decodeRequest(bytes)) {
       const key = `${span.traceId}/${span.spanId}`;
       this.received.set(key, (this.received.get(key) ?? 0) + 1);
+      ofRun.set(key, (ofRun.get(key) ?? 0) + 1);
       if (this.#keepSpans) this.spans.push(span);
     }
   }

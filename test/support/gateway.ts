@@ -1,26 +1,38 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
-import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./ports.ts";
+import { Scrape } from "./scrape.ts";
+import { until } from "./until.ts";
 
 const MAIN = path.resolve(import.meta.dirname, "../../dist/engine/main.js");
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
+const OUTPUT_CHARACTERS_MAX = 1_000_000;
+/** Time to start and recover on a busy machine. */
+const READY_MS = 20_000;
+const STOP_MS = 20_000;
 
 export interface ExitState {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+}
+
+/** Where a gateway listens; a restart takes the same ones. */
+export interface Ports {
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+export type GatewayConfig = Readonly<Record<string, unknown>>;
+
+/** Processes that run: they end with the one that runs the test, however that ends. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+export async function freePorts(): Promise<Ports> {
+  return { port: await freePort(), adminPort: await freePort() };
 }
 
 /** The built gateway as a real process, driven over its ports as a user would. */
@@ -31,24 +43,27 @@ export class GatewayProcess {
   readonly #child: ChildProcess;
   #output = "";
 
-  private constructor(child: ChildProcess, port: number, adminPort: number) {
+  private constructor(child: ChildProcess, ports: Ports) {
     this.#child = child;
-    this.port = port;
-    this.adminPort = adminPort;
+    this.port = ports.port;
+    this.adminPort = ports.adminPort;
     const take = (chunk: Buffer): void => {
-      this.#output = (this.#output + chunk.toString()).slice(-1_000_000);
+      this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
     };
     child.stdout?.on("data", take);
     child.stderr?.on("data", take);
+    running.add(child);
     this.exited = new Promise((resolve) => {
-      child.once("exit", (code, signal) => resolve({ code, signal }));
+      child.once("close", (code, signal) => {
+        running.delete(child);
+        resolve({ code, signal });
+      });
     });
   }
 
   /** Starts with `config` written into `directory`; ports are filled in. Returns when ready. */
   static async start(
-    directory: string, config: Record<string, unknown>,
-    ports: { port?: number; adminPort?: number } = {},
+    directory: string, config: GatewayConfig, ports?: Ports,
   ): Promise<GatewayProcess> {
     const gateway = await GatewayProcess.launch(directory, config, ports);
     await gateway.ready();
@@ -57,25 +72,33 @@ export class GatewayProcess {
 
   /** As start, without waiting for readiness. */
   static async launch(
-    directory: string, config: Record<string, unknown>,
-    ports: { port?: number; adminPort?: number } = {},
+    directory: string, config: GatewayConfig, ports?: Ports,
   ): Promise<GatewayProcess> {
-    const port = ports.port ?? await freePort();
-    const adminPort = ports.adminPort ?? await freePort();
+    const own = ports ?? await freePorts();
+    return GatewayProcess.launchText(directory, JSON.stringify({
+      LogDir: "-",
+      AdminAddress: `127.0.0.1:${own.adminPort}`,
+      ListenFrom: [{ Type: "otlp", ListenAddr: `127.0.0.1:${own.port}` }],
+      ...config,
+    }, null, 2), own);
+  }
+
+  /** Launches with the very text of a configuration file, right or wrong. */
+  static launchText(directory: string, text: string, ports: Ports): GatewayProcess {
     fs.mkdirSync(directory, { recursive: true });
     const file = path.join(directory, "gateway.conf");
-    fs.writeFileSync(file, JSON.stringify({
-      LogDir: "-",
-      AdminAddress: `127.0.0.1:${adminPort}`,
-      ListenFrom: [{ Type: "otlp", ListenAddr: `127.0.0.1:${port}` }],
-      ...config,
-    }));
+    fs.writeFileSync(file, text);
     const child = spawn(process.execPath, [MAIN, "--configfile", file], {
       cwd: directory, stdio: ["ignore", "pipe", "pipe"],
     });
-    return new GatewayProcess(child, port, adminPort);
+    return new GatewayProcess(child, ports);
   }
 
+  get ports(): Ports {
+    return { port: this.port, adminPort: this.adminPort };
+  }
+
+  /** What it wrote to standard output and standard error. */
   get output(): string {
     return this.#output;
   }
@@ -91,15 +114,12 @@ export class GatewayProcess {
   }
 
   /** Resolves when /readyz answers 200; fails with the gateway's output otherwise. */
-  async ready(limitMs = 60_000): Promise<void> {
-    const end = Date.now() + limitMs;
-    while (Date.now() < end) {
+  async ready(limitMs = READY_MS): Promise<void> {
+    await until(async () => {
       if (!this.running) throw new Error(`the gateway ended while starting:\n${this.#output}`);
       const reply = await this.get("/readyz").catch(() => undefined);
-      if (reply?.status === 200) return;
-      await sleep(20);
-    }
-    throw new Error(`the gateway was not ready in ${limitMs} ms:\n${this.#output}`);
+      return reply?.status === 200;
+    }, () => `the gateway is ready; it wrote:\n${this.#output}`, limitMs);
   }
 
   /** GET from the admin address. */
@@ -108,19 +128,23 @@ export class GatewayProcess {
     return { status: reply.status, body: await reply.text() };
   }
 
+  /** The metrics page. */
+  async scrape(): Promise<Scrape> {
+    const { body } = await this.get("/metrics");
+    return new Scrape(body);
+  }
+
   /** Sum of a metric's samples whose labels contain every given pair. */
   async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
-    const { body } = await this.get("/metrics");
-    let sum = 0;
-    for (const line of body.split("\n")) {
-      if (!line.startsWith(name) || !(line[name.length] === "{" || line[name.length] === " ")) {
-        continue;
-      }
-      const matches = Object.entries(labels).every(([key, value]) =>
-        line.includes(`${key}="${value}"`));
-      if (matches) sum += Number(line.slice(line.lastIndexOf(" ") + 1));
-    }
-    return sum;
+    return (await this.scrape()).sum(name, labels);
+  }
+
+  /** Waits until every span is decided and every kept one delivered. */
+  async settled(limitMs = 15_000): Promise<void> {
+    await until(async () => {
+      const page = await this.scrape();
+      return page.sum("tailrace_spans_in_flight") === 0 && page.sum("tailrace_outbox_spans") === 0;
+    }, () => `every span is decided and delivered; the gateway wrote:\n${this.#output}`, limitMs);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -134,13 +158,20 @@ export class GatewayProcess {
   }
 
   /** SIGTERM and the end of the process. */
-  async stop(limitMs = 60_000): Promise<ExitState> {
+  async stop(limitMs = STOP_MS): Promise<ExitState> {
     this.signal("SIGTERM");
-    const ended = await Promise.race([this.exited, sleep(limitMs, undefined)]);
-    if (ended === undefined) {
-      await this.kill();
-      throw new Error(`the gateway did not stop in ${limitMs} ms:\n${this.#output}`);
-    }
-    return ended;
+    return await this.ended(limitMs);
+  }
+
+  /** The end of the process, which something else began. */
+  async ended(limitMs = STOP_MS): Promise<ExitState> {
+    const late = new AbortController();
+    const ended = await Promise.race([
+      this.exited, sleep(limitMs, undefined, { signal: late.signal }).catch(() => undefined),
+    ]);
+    late.abort();
+    if (ended !== undefined) return ended;
+    await this.kill();
+    throw new Error(`the gateway did not end in ${limitMs} ms:\n${this.#output}`);
   }
 }

@@ -19,7 +19,8 @@ let disk: string;
 function mountable(): boolean {
   const probe = temporaryDirectory();
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", probe.path], { stdio: "ignore" });
+    const mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", probe.path];
+    execFileSync("mount", mount, { stdio: "ignore" });
     execFileSync("umount", [probe.path], { stdio: "ignore" });
     return true;
   } catch {

@@ -92,6 +92,26 @@ describe("a lane's log", () => {
     again.log.close();
   });
 
+  it("takes a payload many times larger than a generation is meant to be", () => {
+    const { log } = openLog(root.path, { generationBytes: 1 << 20 });
+    appendOne(log);
+    const huge = new Uint8Array(24 << 20);
+    for (let at = 0; at < huge.length; at += 1021) huge[at] = at >>> 3;
+    let entry = 0;
+    expect(log.transact(() => {
+      entry = log.appendRecord(huge, 0, huge.length, recordParts([1], 9 << 20), 1);
+    })).toBe(LOG_OK);
+    expect(log.rotateIfDue()).toBe(true);
+    appendOne(log);
+    const body = log.readRecord(1, entry)!;
+    expect(Buffer.compare(body.bytes.subarray(body.at, body.end), huge)).toBe(0);
+    log.close();
+    const again = openLog(root.path, {}, { firstGeneration: 9 });
+    expect(again.log.recover(new TestVisitor())).toMatchObject({ records: 3, corruptEntries: 0 });
+    expect(again.log.readIndex(1, entry)!.spanCount).toBe(1);
+    again.log.close();
+  });
+
   it("forgets all of a transaction whose work throws, and uses its entry numbers again", () => {
     const { log, storage } = openLog(root.path);
     const first = appendOne(log);
@@ -177,8 +197,24 @@ describe("a lane's log", () => {
     for (let generation = 1; generation <= 5; generation++) {
       expect(textOf(log.readRecord(generation, 2))).toBe("a payload of some bytes");
     }
-    expect(log.openEnvironments()).toBeLessThanOrEqual(2);
-    expect(log.reopened).toBeGreaterThanOrEqual(3);
+    expect(log.figures().openEnvironments).toBeLessThanOrEqual(2);
+    expect(log.figures().reopened).toBeGreaterThanOrEqual(3);
+    log.close();
+  });
+
+  it("leaves no timers behind: a lane's event loop never turns", () => {
+    const { log } = openLog(root.path);
+    const entry = appendOne(log);
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout");
+    const before = timers().length;
+    for (let round = 0; round < 50; round++) {
+      appendOne(log);
+      log.readRecord(1, entry);
+      log.readIndex(1, entry);
+    }
+    log.seal();
+    log.readRecord(1, entry);
+    expect(timers().length).toBe(before);
     log.close();
   });
 
@@ -193,9 +229,9 @@ describe("a lane's log", () => {
     for (let entry = log.states(1)!.nextRecord(0, 1); entry !== 0;
       entry = log.states(1)!.nextRecord(entry, 1)) {
       expect(log.readRecord(1, entry)).not.toBeNull();
-      expect(log.mappedBytes()).toBeLessThanOrEqual(300_000);
+      expect(log.figures().mappedBytes).toBeLessThanOrEqual(300_000);
     }
-    expect(log.reopened).toBeGreaterThan(3);
+    expect(log.figures().reopened).toBeGreaterThan(3);
     appendOne(log);
     log.close();
   });

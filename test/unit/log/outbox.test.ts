@@ -123,7 +123,7 @@ describe("an outbox", () => {
       outbox.take();
     }
     expect(left + lost).toBe(appended);
-    // Of two generations at least, an eighth of the limit each: it never gave up more than it had to.
+    // A generation is an eighth of the limit: it never gave up more than it had to.
     expect(left * 30_000).toBeGreaterThan((8 << 20) * 0.8);
     expect(storage.bytes(STORAGE_OUTBOX)).toBe(outbox.bytesOnDisk());
     outbox.close();

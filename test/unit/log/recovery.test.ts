@@ -23,7 +23,9 @@ beforeEach(() => {
 });
 afterEach(() => root.remove());
 
-/** Two sealed generations of three records of 20 kB, decisions among them, and a change of states. */
+/**
+ * Two sealed generations of three records of 20 kB, decisions among them, and a change of states.
+ */
 function fillLog(): number[] {
   const { log } = openLog(root.path);
   const entries: number[] = [];
@@ -33,7 +35,8 @@ function fillLog(): number[] {
       expect(log.transact(() => {
         const entry = log.appendRecord(body, 0, body.length, recordParts([1, 1], 5000), 1);
         if (generation === 1) entries.push(entry);
-        log.appendWords(KIND_DECISIONS, new Uint32Array(DECISION_WORDS).fill(record), DECISION_WORDS);
+        const words = new Uint32Array(DECISION_WORDS).fill(record);
+        log.appendWords(KIND_DECISIONS, words, words.length);
         log.states(generation)!.set(entry, 0, 2);
       })).toBe(LOG_OK);
     }
