@@ -49,7 +49,7 @@ function openLog(directory: string, generationBytes: number, firstGeneration: nu
   return new LaneLog({
     directory: join(directory, "lane-0"), durability: "process", generationBytes,
     generationAgeMs: 60_000, entriesMax: 262_144, environmentsMax: 4,
-    mappedBytesMax: 128 * 1024 * 1024, reserveBytes: 0, storageKind: STORAGE_LOG,
+    mappedBytesMax: 128 * 1024 * 1024, reserveBytes: 0, unverifiedReadMs: 60_000, storageKind: STORAGE_LOG,
     nextGeneration: () => ++generation, meta: () => new Uint8Array(100),
   }, { ...MACHINE, storage: new StorageAccount() });
 }

@@ -5,7 +5,7 @@ import { OtlpRenderer } from "../engine/wire/otlp-proto/render.ts";
 import { scanOtlpProto } from "../engine/wire/otlp-proto/scan.ts";
 import { encodeSuffix } from "../engine/wire/otlp-proto/suffix.ts";
 import { RecordIndex } from "../engine/wire/record-index.ts";
-import { otlpPayload } from "./otlp-payload.ts";
+import { otlpPayload } from "./load/payload.ts";
 import { type BenchOptions, type BenchResult, runWhenMain } from "./result.ts";
 
 const SEED = 20_260_917;
@@ -15,7 +15,7 @@ const TARGET_BYTES = 4 * 1024 * 1024;
 
 /** Kept spans rendered a second; `detail` has ns a kept span and a hash of the output. */
 export function run(options: BenchOptions): BenchResult {
-  const payload = otlpPayload({
+  const { body: payload } = otlpPayload({
     spans: SPANS, spansPerTrace: 4, resources: 8, errorEvery: 25, seed: SEED,
   });
   const index = new RecordIndex({ spansMax: SPANS, hashSeed: SEED });

@@ -5,7 +5,7 @@ import { AttributeMatcher } from "../engine/part/attribute-matcher.ts";
 import { PART_BITS_0, PART_END_LOW, PART_WORDS } from "../engine/part/part-layout.ts";
 import { RecordIndex } from "../engine/wire/record-index.ts";
 import { SCAN_OK, scanOtlpProto } from "../engine/wire/otlp-proto/scan.ts";
-import { otlpPayload } from "./otlp-payload.ts";
+import { otlpPayload } from "./load/payload.ts";
 import { type BenchOptions, type BenchResult, runWhenMain } from "./result.ts";
 
 const SEED = 20_260_917;
@@ -40,11 +40,11 @@ export function run(options: BenchOptions): BenchResult {
 
 function sharedPayloads(): Uint8Array[] {
   return Array.from({ length: PAYLOADS }, (_, number) => {
-    const payload = otlpPayload({
+    const { body } = otlpPayload({
       spans: SPANS, spansPerTrace: 2, resources: 4, errorEvery: 25, seed: SEED + number,
     });
-    const shared = new Uint8Array(new SharedArrayBuffer(payload.length));
-    shared.set(payload);
+    const shared = new Uint8Array(new SharedArrayBuffer(body.length));
+    shared.set(body);
     return shared;
   });
 }

@@ -1,5 +1,3 @@
-import { Buffer } from "node:buffer";
-
 /**
  * Copies source[from, end) to target[at..]; either may lie in shared memory that nobody else touches
  * meanwhile. TypedArray.set moves shared memory word by word, as if another thread were writing it, at
@@ -11,9 +9,4 @@ export function copyBytes(
 ): void {
   if (end === from) return; // fill refuses an empty value
   target.fill(source.subarray(from, end), at, at + end - from);
-}
-
-/** The same memory as a Buffer, for copyBytes. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

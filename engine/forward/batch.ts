@@ -3,6 +3,7 @@
 // acknowledged.
 
 import { assert } from "../base/assert.ts";
+import { copyBytes } from "../base/copy-bytes.ts";
 
 /** One batch. Payloads lie at bytes[offsets[i], offsets[i + 1]); message i came from lanes[i]. */
 export class Batch {
@@ -53,8 +54,7 @@ export class Batch {
     const index = this.messages;
     const usedBytes = this.usedBytes;
     this.#bytes ??= this.#memory(payloadBytes);
-    // A view a message, not a span: ten times as fast as a loop from 200 bytes up.
-    this.#bytes.set(source.subarray(at, at + payloadBytes), usedBytes);
+    copyBytes(source, at, at + payloadBytes, this.#bytes, usedBytes);
     this.ids[index] = id;
     this.lanes[index] = lane;
     this.offsets[index + 1] = usedBytes + payloadBytes;

@@ -2,6 +2,7 @@
 
 import { LANES_MAX } from "../../config/limits.ts";
 import { assert } from "../base/assert.ts";
+import { copyBytes } from "../base/copy-bytes.ts";
 import type { ByteRingProducer } from "../ring/byte-ring.ts";
 import {
   COMPLETION_WORDS, PAYLOAD_ARRIVAL_HIGH, PAYLOAD_ARRIVAL_LOW, PAYLOAD_BODY_BYTES,
@@ -73,8 +74,8 @@ export class LaneRings {
     words[wordAt + PAYLOAD_FLAGS] = 0;
     words[wordAt + PAYLOAD_HEADER_WORDS - 1] = 0;
     const bodyAt = at + PAYLOAD_HEADER_BYTES;
-    if (head !== null) bytes.set(head.subarray(0, headBytes), bodyAt);
-    bytes.set(tail, bodyAt + headBytes);
+    if (head !== null) copyBytes(head, 0, headBytes, bytes, bodyAt);
+    copyBytes(tail, 0, tail.length, bytes, bodyAt + headBytes);
     payloads.publish(PAYLOAD_HEADER_BYTES + bodyBytes);
     wake.wake();
     return true;

@@ -3,6 +3,7 @@
 // its outbox; then their parts are settled and a dead backend pins nothing of the log.
 
 import { assert } from "../base/assert.ts";
+import { copyBytes } from "../base/copy-bytes.ts";
 import { ACK_DELIVERED, ACK_REFUSED } from "../forward/message-layout.ts";
 import { READ_OK } from "../log/entry-reader.ts";
 import type { LaneLog } from "../log/lane-log.ts";
@@ -287,7 +288,7 @@ export class Deliveries {
     const bytes = message.end - message.at;
     const at = delivery.reserve(id, message.spans, bytes);
     if (at < 0) return false;
-    delivery.ring.bytes.set(message.bytes.subarray(message.at, message.end), at);
+    copyBytes(message.bytes, message.at, message.end, delivery.ring.bytes, at);
     delivery.publish(bytes);
     delivery.inFlight.set(id, outbox.take());
     this.#nextMessage = (id + 1) >>> 0;

@@ -3,6 +3,7 @@
 
 import zlib from "node:zlib";
 import { assert } from "../base/assert.ts";
+import { copyBytes } from "../base/copy-bytes.ts";
 import type { LaneLog } from "../log/lane-log.ts";
 import type { AttributeMatcher } from "../part/attribute-matcher.ts";
 import {
@@ -29,6 +30,8 @@ import type { PartSender } from "./part-sender.ts";
 const COMMIT_BYTES_MAX = 4 * 1024 * 1024;
 /** Payloads in one commit. */
 export const PAYLOADS_PER_COMMIT = 256;
+/** What the inflate ratio never forbids. */
+const INFLATED_BYTES_MIN = 64 * 1024;
 
 export interface IntakeParts {
   readonly payloads: ByteRingConsumer;
@@ -47,9 +50,10 @@ export class Intake {
   readonly #in: IntakeParts;
   readonly #bodyBytesMax: number;
   readonly #inflateRatioMax: number;
-  /** Normal memory: LMDB must never be given shared memory. */
-  #body: Buffer = Buffer.allocUnsafeSlow(1024 * 1024);
-  #bodyBytes = 0;
+  /** The body under hand: #bytes[#at, #end), in the ring or inflated. The log copies it. */
+  #bytes: Uint8Array;
+  #at = 0;
+  #end = 0;
   // What the commit will say, COMPLETION_WORDS each, and what it will count.
   readonly #staged = new Uint32Array(PAYLOADS_PER_COMMIT * COMPLETION_WORDS);
   #stagedCount = 0;
@@ -59,6 +63,7 @@ export class Intake {
 
   constructor(parts: IntakeParts, limits: { bodyBytesMax: number; inflateRatioMax: number }) {
     this.#in = parts;
+    this.#bytes = parts.payloads.bytes;
     this.#bodyBytesMax = limits.bodyBytesMax;
     this.#inflateRatioMax = limits.inflateRatioMax;
   }
@@ -92,11 +97,12 @@ export class Intake {
   #takeOne(at: number): void {
     const { words } = this.#in.payloads;
     const head = at >>> 2;
-    const verdict = this.#load(at, words[head + PAYLOAD_BODY_BYTES]!, words[head + PAYLOAD_ENCODING]!);
+    const verdict = this.#load(
+      at, words[head + PAYLOAD_BODY_BYTES]!, words[head + PAYLOAD_ENCODING]!);
     let reason = 0;
     let final: Verdict = verdict;
     if (verdict === ACCEPTED) {
-      reason = scanOtlpProto(this.#body, 0, this.#bodyBytes, this.#in.matcher, this.#in.index);
+      reason = scanOtlpProto(this.#bytes, this.#at, this.#end, this.#in.matcher, this.#in.index);
       if (reason !== SCAN_OK) final = MALFORMED;
       else if (this.#in.index.refusedSpans > 0) final = PARTIAL;
     }
@@ -108,14 +114,14 @@ export class Intake {
     this.#stagedCount++;
     if (final !== ACCEPTED && final !== PARTIAL) return;
     this.#stagedRefused += this.#in.index.refusedSpans;
-    this.#stagedBytes += this.#bodyBytes;
+    this.#stagedBytes += this.#end - this.#at;
     if (this.#in.index.partCount === 0) return;
     this.#append();
   }
 
   #append(): void {
     const { log, index, holder, parts } = this.#in;
-    const entry = log.appendRecord(this.#body, 0, this.#bodyBytes, index, holder.initialState);
+    const entry = log.appendRecord(this.#bytes, this.#at, this.#end, index, holder.initialState);
     this.#stagedSpans += index.spanCount;
     holder.stageRecord(log.openGeneration, entry, index.spanCount);
     if (holder.samplersMask !== 0) {
@@ -123,30 +129,27 @@ export class Intake {
     }
   }
 
-  /** Brings the body into normal memory, inflated. */
+  /** Finds the body, and inflates it when it must be. */
   #load(at: number, bytes: number, encoding: number): Verdict {
-    const from = this.#in.payloads.bytes.subarray(
-      at + PAYLOAD_HEADER_BYTES, at + PAYLOAD_HEADER_BYTES + bytes);
-    if (encoding === ENCODING_NONE) {
-      if (bytes > this.#bodyBytesMax) return TOO_LARGE;
-      if (this.#body.length < bytes) this.#body = Buffer.allocUnsafeSlow(bytes * 2);
-      this.#body.set(from);
-      this.#bodyBytes = bytes;
-      return ACCEPTED;
-    }
-    return this.#inflate(Buffer.from(from), encoding);
+    const ring = this.#in.payloads.bytes;
+    this.#bytes = ring;
+    this.#at = at + PAYLOAD_HEADER_BYTES;
+    this.#end = this.#at + bytes;
+    if (encoding !== ENCODING_NONE) return this.#inflate(encoding);
+    return bytes > this.#bodyBytesMax ? TOO_LARGE : ACCEPTED;
   }
 
-  #inflate(packed: Buffer, encoding: number): Verdict {
-    const ratioBytes = Math.max(1024, packed.length * this.#inflateRatioMax);
+  #inflate(encoding: number): Verdict {
+    const packed = Buffer.allocUnsafe(this.#end - this.#at); // zlib takes no shared memory
+    copyBytes(this.#bytes, this.#at, this.#end, packed, 0);
+    const ratioBytes = Math.max(INFLATED_BYTES_MIN, packed.length * this.#inflateRatioMax);
     const maxOutputLength = Math.min(this.#bodyBytesMax, ratioBytes);
     try {
-      const body = encoding === ENCODING_GZIP
+      this.#bytes = encoding === ENCODING_GZIP
         ? zlib.gunzipSync(packed, { maxOutputLength })
         : zlib.inflateSync(packed, { maxOutputLength });
-      if (this.#body.length < body.length) this.#body = Buffer.allocUnsafeSlow(body.length * 2);
-      this.#body.set(body);
-      this.#bodyBytes = body.length;
+      this.#at = 0;
+      this.#end = this.#bytes.length;
       return ACCEPTED;
     } catch (error) {
       return isTooLarge(error) ? TOO_LARGE : BAD_ENCODING;

@@ -43,6 +43,8 @@ const ENTRIES_PER_GENERATION = 262_144;
 const ENVIRONMENTS_MAX = 8;
 /** What is read back through memory maps counts as resident. */
 const MAPPED_BYTES_MAX = 128 * 1024 * 1024;
+/** Twice the usual DecisionWait: what is kept is read from memory that never left the machine. */
+const UNVERIFIED_READ_MS = 60_000;
 /** Given back on a full disk, so that what is stored can still be settled. */
 const RESERVE_BYTES = 8 * 1024 * 1024;
 const OUTBOX_GENERATION_BYTES = 64 * 1024 * 1024;
@@ -132,6 +134,7 @@ function openLog(
     entriesMax: ENTRIES_PER_GENERATION,
     environmentsMax: ENVIRONMENTS_MAX,
     mappedBytesMax: MAPPED_BYTES_MAX,
+    unverifiedReadMs: UNVERIFIED_READ_MS,
     reserveBytes: RESERVE_BYTES,
     storageKind: STORAGE_LOG,
     nextGeneration: () => control.nextGeneration(),

@@ -189,7 +189,8 @@ export class Lane {
   /** Commits what the turn staged. @returns true when there was something. */
   #commit(): boolean {
     const { intake, control, clock, owner, holder, log, carrier } = this.#in;
-    const refusing = clock.nowMs < this.#retryAtMs || control.pressure >= PRESSURE_REFUSE;
+    const refusing = clock.nowMs < this.#retryAtMs || control.pressure >= PRESSURE_REFUSE
+      || !log.takesRecords;
     let worked = false;
     if (refusing && intake.ready) worked = intake.refuseWaiting() > 0;
     const takes = !refusing && intake.ready;

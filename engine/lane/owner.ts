@@ -147,7 +147,8 @@ export class Owner {
     const hadRoot = (own[rowAt + PART_FLAGS]! & FLAG_ROOT) !== 0;
     table.fold(row, words, at);
     own[rowAt + ROW_UNDECIDED] = own[rowAt + ROW_UNDECIDED]! | undecided;
-    const ageMs = words[at + MESSAGE_AGE_MS]!;
+    // Older than the lane's clock can say, after a long time off: due at once either way.
+    const ageMs = Math.min(words[at + MESSAGE_AGE_MS]!, Math.floor(this.#clock.nowMs));
     let moved = fresh;
     if (fresh || ageMs > this.#clock.ageOf(own[rowAt + ROW_SEEN_MS]!)) {
       own[rowAt + ROW_SEEN_MS] = LaneClock.low(this.#clock.nowMs - ageMs);

@@ -2,7 +2,7 @@
 // without gaps. The key of a record's first entry is the record's "entry", part of its identity.
 //
 // Every value starts with a prefix:
-//   [0] kind u8 | [1] unused | [2] pieces u16 | [4] crc32 of everything after it, seeded by word 0
+//   [0] kind u8 | [1] unused | [2] pieces u16 | [4] checksum of all after it, seeded by word 0
 // A value longer than VALUE_BYTES_MAX lies in `pieces` values under consecutive keys; all but the
 // first have kind CONTINUATION, their own checksum, and pieces 0.
 //
@@ -39,7 +39,7 @@ export const KIND_MEMORY = 8;
 export type WordsKind = typeof KIND_DECISIONS | typeof KIND_KEPT | typeof KIND_MEMORY;
 
 export const PREFIX_BYTES = 8;
-export const PREFIX_CRC_AT = 4;
+export const PREFIX_SUM_AT = 4;
 
 // Words of an INDEX value, counted from the start of the value.
 export const INDEX_BODY_BYTES = 2;

@@ -2,9 +2,10 @@
 
 import { assert } from "../base/assert.ts";
 import {
-  KIND_CONTINUATION, PIECE_BYTES_MAX, PREFIX_BYTES, PREFIX_CRC_AT, VALUE_BYTES_MAX,
+  KIND_CONTINUATION, PIECE_BYTES_MAX, PREFIX_BYTES, PREFIX_SUM_AT, VALUE_BYTES_MAX,
 } from "./entry-layout.ts";
-import { checksum, readWord } from "./entry-writer.ts";
+import { checksum } from "./checksum.ts";
+import { readWord } from "./entry-writer.ts";
 import { EnvironmentFailed } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 
@@ -30,9 +31,15 @@ export class EntryReader {
   kind = 0;
   pieces = 0;
   #joined = NOTHING;
+  #verified = true;
 
-  /** Reads the value under `key`, all its pieces. @param kind expected, or 0 for any. */
-  read(environment: Environment, key: number, kind: number): ReadStatus {
+  /**
+   * Reads the value under `key`, all its pieces.
+   * @param kind expected, or 0 for any.
+   * @param verified false: the checksum is not looked at.
+   */
+  read(environment: Environment, key: number, kind: number, verified = true): ReadStatus {
+    this.#verified = verified;
     this.kind = 0;
     this.pieces = 0;
     const status = this.#readPiece(environment, key);
@@ -62,8 +69,9 @@ export class EntryReader {
     const bytes = environment.valueBytes;
     if (bytes < PREFIX_BYTES) return READ_CORRUPT;
     const value = environment.value;
-    const sum = checksum(value, bytes, readWord(value, 0));
-    return sum === readWord(value, PREFIX_CRC_AT) ? READ_OK : READ_CORRUPT;
+    if (!this.#verified) return READ_OK;
+    const sum = checksum(value, PREFIX_BYTES, bytes, readWord(value, 0));
+    return sum === readWord(value, PREFIX_SUM_AT) ? READ_OK : READ_CORRUPT;
   }
 
   #join(environment: Environment, key: number, pieces: number): ReadStatus {

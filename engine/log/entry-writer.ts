@@ -1,9 +1,10 @@
 // Puts values of any length into an environment: prefix, checksum, pieces.
 
-import { crc32 } from "node:zlib";
 import { assert } from "../base/assert.ts";
+import { copyBytes } from "../base/copy-bytes.ts";
+import { checksum } from "./checksum.ts";
 import {
-  KIND_CONTINUATION, PIECES_MAX, PIECE_BYTES_MAX, PREFIX_BYTES, PREFIX_CRC_AT, VALUE_BYTES_MAX,
+  KIND_CONTINUATION, PIECES_MAX, PIECE_BYTES_MAX, PREFIX_BYTES, PREFIX_SUM_AT, VALUE_BYTES_MAX,
   pieceCount,
 } from "./entry-layout.ts";
 import { storedBytes } from "./environment.ts";
@@ -14,7 +15,7 @@ const STAGING_BYTES_FIRST = 64 * 1024;
 /** Writes entries through one reused buffer of at most VALUE_BYTES_MAX. One thread. */
 export class EntryWriter {
   /** Normal memory: lmdb crashes on shared memory. */
-  #staging = new Uint8Array(STAGING_BYTES_FIRST);
+  #staging = Buffer.allocUnsafeSlow(STAGING_BYTES_FIRST);
   /** What the last put added to the data file, about. */
   addedBytes = 0;
 
@@ -33,7 +34,7 @@ export class EntryWriter {
       const from = at + piece * PIECE_BYTES_MAX;
       const to = Math.min(from + PIECE_BYTES_MAX, end);
       const staging = this.#stagingOf(PREFIX_BYTES + to - from);
-      staging.set(bytes.subarray(from, to), PREFIX_BYTES);
+      copyBytes(bytes, from, to, staging, PREFIX_BYTES);
       const valueKind = piece === 0 ? kind : KIND_CONTINUATION;
       this.#putValue(
         environment, key + piece, valueKind, piece === 0 ? pieces : 0,
@@ -62,25 +63,18 @@ export class EntryWriter {
   ): void {
     const word = (kind | (pieces << 16)) >>> 0;
     writeWord(value, 0, word);
-    writeWord(value, PREFIX_CRC_AT, checksum(value, value.length, word));
+    writeWord(value, PREFIX_SUM_AT, checksum(value, PREFIX_BYTES, value.length, word));
     environment.put(key, value);
     this.addedBytes += storedBytes(value.length);
   }
 
-  #stagingOf(bytes: number): Uint8Array {
+  #stagingOf(bytes: number): Buffer {
     if (bytes > this.#staging.length) {
       const doubled = Math.max(bytes, this.#staging.length * 2);
-      this.#staging = new Uint8Array(Math.min(doubled, VALUE_BYTES_MAX));
+      this.#staging = Buffer.allocUnsafeSlow(Math.min(doubled, VALUE_BYTES_MAX));
     }
     return this.#staging;
   }
-}
-
-/**
- * Checksum of a value's bytes after the prefix, seeded by its word 0 so that this is covered too.
- */
-export function checksum(value: Uint8Array, end: number, word: number): number {
-  return crc32(value.subarray(PREFIX_BYTES, end), word);
 }
 
 /** Writes a little-endian u32 at any alignment. */

@@ -32,6 +32,8 @@ export class Generation {
   /** Monotonic time of the first record; only meaningful with records. */
   firstRecordMs = 0;
   sealed = false;
+  /** Monotonic time at which this process created it; a former one's are as old as can be. */
+  writtenMs = -Infinity;
   /**
    * Older generations that this one logs states of: they need what is logged here while they live.
    */

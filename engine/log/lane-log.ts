@@ -84,7 +84,9 @@ export class LaneLog {
       mappedBytesMax: options.mappedBytesMax,
     });
     this.#disk = new DiskPressure(options, dependencies);
-    this.#reader = new LogReader(this.#set);
+    this.#reader = new LogReader(
+      this.#set, options.unverifiedReadMs, () => dependencies.clock.monotonicMs(),
+    );
     this.#gone = new GoneDirectories(dependencies.storage, options.durability);
   }
 
@@ -356,6 +358,7 @@ export class LaneLog {
     } catch (error) {
       return this.#disk.statusOf(error, GENERATION_BYTES_MIN);
     }
+    generation.writtenMs = this.#clock.monotonicMs();
     this.#set.add(generation);
     this.#storage.add(this.options.storageKind, generation.bytes);
     this.#open = generation;

@@ -28,6 +28,8 @@ export interface BorrowedIndex extends BorrowedBody {
 /** Reads of one log. One thread; the answers are reused objects. */
 export class LogReader {
   readonly #set: GenerationSet;
+  readonly #unverifiedMs: number;
+  readonly #nowMs: () => number;
   readonly #reader = new EntryReader();
   readonly #entry = new IndexEntry();
   readonly #body: BorrowedBody = { bytes: new Uint8Array(0), at: 0, end: 0 };
@@ -40,8 +42,11 @@ export class LogReader {
   /** Why the last environment could not be read; null before one could not. */
   lastError: EnvironmentFailed | null = null;
 
-  constructor(set: GenerationSet) {
+  /** @param unverifiedMs see LaneLogOptions.unverifiedReadMs. @param nowMs monotonic clock. */
+  constructor(set: GenerationSet, unverifiedMs: number, nowMs: () => number) {
     this.#set = set;
+    this.#unverifiedMs = unverifiedMs;
+    this.#nowMs = nowMs;
   }
 
   /** Runs `work` so that its reads of this generation share one transaction. */
@@ -97,7 +102,8 @@ export class LogReader {
   #read(generation: Generation, key: number, kind: number): boolean {
     let whole = false;
     const opened = this.reading(generation.id, () => {
-      whole = this.#reader.read(generation.environment, key, kind) === READ_OK;
+      const verified = this.#nowMs() - generation.writtenMs >= this.#unverifiedMs;
+      whole = this.#reader.read(generation.environment, key, kind, verified) === READ_OK;
     });
     if (opened === READ_OK && !whole) this.corruptReads++; // else counted by reading()
     return opened === READ_OK && whole;

@@ -86,6 +86,7 @@ export class Outbox {
       entriesMax: ENTRIES_MAX,
       environmentsMax: ENVIRONMENTS_MAX,
       mappedBytesMax: MAPPED_BYTES_MAX,
+      unverifiedReadMs: 0,
       reserveBytes: 0,
       storageKind: STORAGE_OUTBOX,
       nextGeneration: () => options.nextGeneration(),

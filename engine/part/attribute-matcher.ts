@@ -32,8 +32,8 @@ export type AttributePredicate =
 
 /** A longer value is matched by no regex: text this long is a document, not a name. Counted. */
 export const REGEX_VALUE_BYTES_MAX = 65_536;
-/** Bytes of a value times instructions of the patterns. RE2's time is at worst proportional to that,
- *  10 to 40 ns each (its usual 10 ns a byte need not hold for values made to be slow), so a value
+/** Bytes of a value times instructions of the patterns. RE2's time is at worst proportional to it,
+ *  10 to 40 ns each (its usual 10 ns a byte do not hold for values made to be slow), so a value
  *  costs 40 ms at most. A larger one is matched by no regex. Counted. */
 export const REGEX_VALUE_WORK_MAX = 1_000_000;
 /** Time that regexes may take in one payload; past it values of that payload are matched by none,

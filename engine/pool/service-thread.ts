@@ -6,6 +6,8 @@ export class ServiceThread<Plan> {
   readonly name: string;
   readonly #worker: Worker;
   readonly #failed: Promise<never>;
+  /** Made once: whoever waits, and however often, adds no listeners to the thread. */
+  readonly #ended: Promise<unknown>;
 
   constructor(name: string, file: URL, plan: Plan) {
     this.name = name;
@@ -14,11 +16,13 @@ export class ServiceThread<Plan> {
       this.#worker.once("error", (cause) => reject(cause));
     });
     this.#failed.catch(() => undefined); // read by whoever waits for ended()
+    this.#ended = Promise.race([once(this.#worker, "exit"), this.#failed]);
+    this.#ended.catch(() => undefined);
   }
 
   /** Resolves when the thread returned; rejects when it died. */
   async ended(): Promise<void> {
-    await Promise.race([once(this.#worker, "exit"), this.#failed]);
+    await this.#ended;
   }
 
   /** Next message of one kind from the thread; rejects when it dies first. */

@@ -57,7 +57,7 @@ export function messageBytesMax(capacityBytes: number): number {
 /** The writing end. One thread owns it; a ring has one. */
 export class ByteRingProducer {
   /** The data region as bytes; offsets of `reserve` are into it. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** The data region as u32 words: message offset >>> 2 is its first word. */
   readonly words: Uint32Array;
   readonly capacityBytes: number;
@@ -78,7 +78,7 @@ export class ByteRingProducer {
     assert(this.control[RING_SLOT_WORDS] === 0, "memory of a byte ring");
     this.capacityBytes = this.control[RING_CAPACITY]!;
     this.messageBytesMax = messageBytesMax(this.capacityBytes);
-    this.bytes = new Uint8Array(memory, RING_CONTROL_BYTES, this.capacityBytes);
+    this.bytes = Buffer.from(memory, RING_CONTROL_BYTES, this.capacityBytes);
     this.words = new Uint32Array(memory, RING_CONTROL_BYTES, this.capacityBytes >>> 2);
     this.headers = new Int32Array(memory, RING_CONTROL_BYTES, this.capacityBytes >>> 2);
     this.mask = this.capacityBytes - 1;
@@ -149,7 +149,7 @@ export class ByteRingProducer {
 /** The reading end. One thread owns it; a ring has one. */
 export class ByteRingConsumer {
   /** The data region as bytes; offsets of `peek` are into it. Borrowed until released. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** The data region as u32 words: message offset >>> 2 is its first word. */
   readonly words: Uint32Array;
   readonly capacityBytes: number;
@@ -170,7 +170,7 @@ export class ByteRingConsumer {
     this.control = new Int32Array(memory, 0, RING_CONTROL_WORDS);
     assert(this.control[RING_SLOT_WORDS] === 0, "memory of a byte ring");
     this.capacityBytes = this.control[RING_CAPACITY]!;
-    this.bytes = new Uint8Array(memory, RING_CONTROL_BYTES, this.capacityBytes);
+    this.bytes = Buffer.from(memory, RING_CONTROL_BYTES, this.capacityBytes);
     this.words = new Uint32Array(memory, RING_CONTROL_BYTES, this.capacityBytes >>> 2);
     this.headers = new Int32Array(memory, RING_CONTROL_BYTES, this.capacityBytes >>> 2);
     this.messageBytes = 0;

@@ -35,8 +35,9 @@ export class RecordingBackend {
     return `http://127.0.0.1:${this.port}/v1/traces`;
   }
 
-  /** Listens, on the port it had before when it was up already. */
+  /** Listens, always on the same port; nothing happens when it is up. */
   async up(): Promise<this> {
+    if (this.#server !== undefined) return this;
     if (this.port === 0) this.port = await freePort();
     const server = http.createServer((request, response) => this.#answer(request, response));
     this.#server = server;

@@ -68,7 +68,8 @@ export function openLog(
   const log = new LaneLog(
     {
       directory, durability: "process", generationBytes: 1 << 20, generationAgeMs: 60_000,
-      entriesMax: 1000, environmentsMax: 3, mappedBytesMax: 64 << 20, reserveBytes: 0,
+      entriesMax: 1000, environmentsMax: 3, mappedBytesMax: 64 << 20, unverifiedReadMs: 0,
+      reserveBytes: 0,
       storageKind: STORAGE_LOG,
       nextGeneration: () => ++generation,
       meta: () => new TextEncoder().encode("meta"),

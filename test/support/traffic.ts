@@ -1,53 +1,102 @@
 import http from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import zlib from "node:zlib";
 import { encodeRequest, type SpanInput } from "./otlp-builder.ts";
 import type { Random } from "./random.ts";
 
-/** What a span should end as: decided by an attribute that every span of its trace carries. */
-export type Fate = "keep" | "drop";
+/**
+ * What a trace should end as. Every span of a "keep" or "drop" trace says so; of a "mark" trace at
+ * most one span says that it must be kept: whichever way it goes, all its spans must go together.
+ */
+export type Fate = "keep" | "drop" | "mark";
+
+/** Policies of a sampler that treats the traffic's traces as their spans say. */
+export const FATE_POLICIES = [
+  { name: "fate", type: "string_attribute", string_attribute: {
+    key: "test.fate", values: ["keep"],
+  } },
+  { name: "mark", type: "boolean_attribute", boolean_attribute: {
+    key: "test.mark", value: true,
+  } },
+];
 
 export interface SentSpan {
   readonly traceId: string;
   readonly spanId: string;
   readonly fate: Fate;
+  readonly marked: boolean;
+}
+
+/** Name of a span in what a backend received. */
+export function spanKey(span: { readonly traceId: string; readonly spanId: string }): string {
+  return `${span.traceId}/${span.spanId}`;
+}
+
+export interface TrafficOptions {
+  readonly random: Random;
+  /** Ports of the gateways to send to, in any order. */
+  readonly ports: () => readonly number[];
+  readonly connections?: number;
+  readonly spansPerBody?: number;
+  readonly spansPerSecond?: number;
+  /** Characters of an attribute that makes spans larger. */
+  readonly padding?: number;
 }
 
 interface OpenTrace {
   readonly traceId: string;
   readonly fate: Fate;
-  bodiesLeft: number;
+  /** Which of its spans carries the mark. */
+  readonly markAt: number;
+  sent: number;
+  spansLeft: number;
 }
 
+const RETRY_MS = 10;
+/** Traces that spans are taken from at random: a trace is spread over several bodies. */
+const OPEN_PER_SPAN = 2;
+/** Traces that live for seconds, so that their last spans come after their decision. */
+const LINGERING = 8;
+const LINGERING_SPANS = 40;
+
 /**
- * A client that keeps several requests in flight, spreads each trace over at least four bodies and
+ * A client that keeps several requests in flight, spreads each trace over several bodies and
  * remembers which spans were acknowledged. A body is sent once: what was not answered with 200 has
- * an unknown fate and is only checked for not being received twice within one attempt.
+ * an unknown fate.
  */
 export class Traffic {
   readonly acknowledged: SentSpan[] = [];
   readonly unanswered: SentSpan[] = [];
-  refused = 0;
+  /** Answers by status; 0 = none. */
+  readonly answers = new Map<number, number>();
+  readonly #options: TrafficOptions;
   readonly #random: Random;
   readonly #agent: http.Agent;
-  readonly #ports: () => readonly number[];
   readonly #connections: number;
   readonly #spansPerBody: number;
-  #open: OpenTrace[] = [];
+  /** Between the begins of two bodies of one connection. */
+  readonly #periodMs: number;
+  readonly #padding: string;
+  readonly #open: OpenTrace[] = [];
+  readonly #lingering: OpenTrace[] = [];
   #running = false;
   #workers: Promise<void>[] = [];
 
-  constructor(options: {
-    random: Random; ports: () => readonly number[]; connections?: number; spansPerBody?: number;
-  }) {
+  constructor(options: TrafficOptions) {
+    this.#options = options;
     this.#random = options.random;
-    this.#ports = options.ports;
     this.#connections = options.connections ?? 8;
     this.#spansPerBody = options.spansPerBody ?? 20;
+    this.#periodMs =
+      1000 * this.#connections * this.#spansPerBody / (options.spansPerSecond ?? 4000);
+    this.#padding = this.#random.hex(Math.ceil((options.padding ?? 0) / 2));
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: this.#connections });
   }
 
-  start(): void {
+  start(): this {
     this.#running = true;
     this.#workers = Array.from({ length: this.#connections }, async () => await this.#work());
+    return this;
   }
 
   /** Stops and waits for what is in flight. */
@@ -57,64 +106,115 @@ export class Traffic {
     this.#agent.destroy();
   }
 
+  /** Answers with this status so far. */
+  answersWith(status: number): number {
+    return this.answers.get(status) ?? 0;
+  }
+
   async #work(): Promise<void> {
     while (this.#running) {
+      const beganMs = performance.now();
       const spans = this.#nextSpans();
-      const status = await this.#post(encodeRequest([{
-        resource: { "service.name": "traffic" }, scope: { name: "test", version: "1" },
-        spans: spans.map((span) => this.#spanInput(span)),
-      }]));
+      const status = await this.#post(spans);
+      this.answers.set(status, this.answersWith(status) + 1);
       if (status === 200) this.acknowledged.push(...spans);
       else {
-        if (status !== 0) this.refused++;
         this.unanswered.push(...spans);
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        await sleep(RETRY_MS);
       }
+      await sleep(Math.max(0, this.#periodMs - (performance.now() - beganMs)));
     }
   }
 
   #nextSpans(): SentSpan[] {
+    const most = this.#spansPerBody * OPEN_PER_SPAN;
     const spans: SentSpan[] = [];
     for (let index = 0; index < this.#spansPerBody; index++) {
-      if (this.#open.length < this.#spansPerBody * 2) {
-        this.#open.push({
-          traceId: this.#random.hex(16), fate: this.#random.chance(0.3) ? "keep" : "drop",
-          bodiesLeft: 4 + this.#random.below(3),
-        });
+      if (this.#random.chance(0.02)) {
+        spans.push(this.#nextSpan(this.#lingering, LINGERING, LINGERING_SPANS));
+      } else {
+        spans.push(this.#nextSpan(this.#open, most, 4 + this.#random.below(3)));
       }
-      const at = this.#random.below(this.#open.length);
-      const trace = this.#open[at]!;
-      spans.push({ traceId: trace.traceId, spanId: this.#random.hex(8), fate: trace.fate });
-      trace.bodiesLeft--;
-      if (trace.bodiesLeft === 0) this.#open.splice(at, 1);
     }
     return spans;
   }
 
-  #spanInput(span: SentSpan): SpanInput {
-    const start = BigInt(Date.now()) * 1_000_000n;
+  /** The next span of one of `traces`, which are kept at `count`. */
+  #nextSpan(traces: OpenTrace[], count: number, spansOfNew: number): SentSpan {
+    if (traces.length < count) traces.push(this.#newTrace(spansOfNew));
+    const at = this.#random.below(traces.length);
+    const trace = traces[at]!;
+    const marked = trace.fate === "mark" && trace.sent === trace.markAt;
+    trace.sent++;
+    trace.spansLeft--;
+    if (trace.spansLeft === 0) traces.splice(at, 1);
+    return { traceId: trace.traceId, spanId: this.#random.hex(8), fate: trace.fate, marked };
+  }
+
+  #newTrace(spans: number): OpenTrace {
+    const fate = this.#random.chance(0.3) ? "keep" : this.#random.chance(0.5) ? "mark" : "drop";
     return {
-      traceId: span.traceId, spanId: span.spanId, parentSpanId: "00000000000000aa",
-      name: "work", kind: 2, startNs: start, endNs: start + 1_000_000n,
-      attributes: { "test.fate": span.fate, "http.request.method": "GET" },
+      traceId: this.#random.hex(16), fate, markAt: this.#random.below(spans + 1),
+      sent: 0, spansLeft: spans,
     };
   }
 
-  async #post(body: Uint8Array): Promise<number> {
-    const ports = this.#ports();
-    const port = ports[this.#random.below(ports.length)]!;
-    return await new Promise((resolve) => {
-      const request = http.request({
-        agent: this.#agent, host: "127.0.0.1", port, method: "POST", path: "/v1/traces",
-        headers: { "content-type": "application/x-protobuf", "content-length": body.length },
-      }, (response) => {
-        response.resume();
-        response.once("end", () => resolve(response.statusCode ?? 0));
-        response.once("error", () => resolve(0));
-      });
-      request.once("error", () => resolve(0));
-      request.setTimeout(20_000, () => request.destroy());
-      request.end(body);
+  async #post(spans: readonly SentSpan[]): Promise<number> {
+    const plain = encodeSpans(spans, this.#padding);
+    const packed = this.#random.chance(0.25);
+    const body = packed ? zlib.gzipSync(plain, { level: 1 }) : plain;
+    const ports = this.#options.ports();
+    return await post(ports[this.#random.below(ports.length)]!, body, {
+      agent: this.#agent, gzip: packed,
     });
   }
+}
+
+/** POSTs spans in one body of their own. @returns the answer's status; 0 when there was none. */
+export async function postSpans(port: number, spans: readonly SentSpan[]): Promise<number> {
+  return await post(port, encodeSpans(spans, ""));
+}
+
+function encodeSpans(spans: readonly SentSpan[], padding: string): Uint8Array {
+  return encodeRequest([{
+    resource: { "service.name": "traffic" }, scope: { name: "test", version: "1" },
+    spans: spans.map((span) => spanInput(span, padding)),
+  }]);
+}
+
+function spanInput(span: SentSpan, padding: string): SpanInput {
+  const start = BigInt(Date.now()) * 1_000_000n;
+  return {
+    traceId: span.traceId, spanId: span.spanId, parentSpanId: "00000000000000aa",
+    name: "work", kind: 2, startNs: start, endNs: start + 1_000_000n,
+    attributes: {
+      "test.fate": span.fate, "http.request.method": "GET",
+      ...(span.marked ? { "test.mark": true } : {}),
+      ...(padding === "" ? {} : { padding }),
+    },
+  };
+}
+
+const POST_MS_MAX = 20_000;
+
+/** POSTs one OTLP body. @returns the answer's status; 0 when there was none. */
+export async function post(
+  port: number, body: Uint8Array, options: { agent?: http.Agent; gzip?: boolean } = {},
+): Promise<number> {
+  return await new Promise((resolve) => {
+    const request = http.request({
+      agent: options.agent ?? false, host: "127.0.0.1", port, method: "POST", path: "/v1/traces",
+      headers: {
+        "content-type": "application/x-protobuf", "content-length": body.length,
+        ...(options.gzip === true ? { "content-encoding": "gzip" } : {}),
+      },
+    }, (response) => {
+      response.resume();
+      response.once("end", () => resolve(response.statusCode ?? 0));
+      response.once("error", () => resolve(0));
+    });
+    request.once("error", () => resolve(0));
+    request.setTimeout(POST_MS_MAX, () => request.destroy());
+    request.end(body);
+  });
 }

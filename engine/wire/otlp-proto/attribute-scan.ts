@@ -110,7 +110,9 @@ function scanLongWay(
   const code = checkMessage(bytes, at, end, MESSAGE_KEY_VALUE, depth);
   if (code !== OK) return code;
   if (matcher.keyCount === 0) return OK;
-  found.fill(0);
+  found[KEY_AT] = 0;
+  found[KEY_END] = 0;
+  found[VALUE_TAG] = 0;
   let next = at;
   while (next < end) {
     next = readTag(bytes, next, end);

@@ -61,8 +61,13 @@ export function readVarint(bytes: Uint8Array, at: number, end: number): number {
   return -SCAN_TRUNCATED;
 }
 
-/** Reads a tag into `read`: field number << 3 | wire type. */
+/** Reads a tag into `read`: field number << 3 | wire type. There is one, so at < end. */
 export function readTag(bytes: Uint8Array, at: number, end: number): number {
+  const byte = bytes[at]!;
+  if (byte < 0x80) {
+    numbers[LOW] = byte;
+    return byte < 8 ? -SCAN_BAD_FIELD : at + 1;
+  }
   const next = readShortVarint(bytes, at, end);
   if (next < 0) return next;
   return numbers[LOW]! < 8 ? -SCAN_BAD_FIELD : next;
@@ -70,9 +75,13 @@ export function readTag(bytes: Uint8Array, at: number, end: number): number {
 
 /** Reads a length; answers where the value begins and leaves in `read` where it ends. */
 export function readLength(bytes: Uint8Array, at: number, end: number): number {
-  const next = readShortVarint(bytes, at, end);
-  if (next < 0) return next;
-  const size = numbers[LOW]!;
+  let next = at + 1;
+  let size = at < end ? bytes[at]! : 0x80;
+  if (size >= 0x80) {
+    next = readShortVarint(bytes, at, end);
+    if (next < 0) return next;
+    size = numbers[LOW]!;
+  }
   if (size > end - next) return -SCAN_TRUNCATED;
   numbers[LOW] = next + size;
   return next;

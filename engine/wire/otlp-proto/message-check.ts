@@ -12,7 +12,7 @@ import {
 import { SCAN_OK, SCAN_TOO_DEEP } from "../scan-codes.ts";
 
 // Messages, as rows of CHILDREN. Source: opentelemetry-proto, trace, resource and common v1.
-export const MESSAGE_RESOURCE = 1;
+export const MESSAGE_ENTITY_REF = 1;
 export const MESSAGE_SCOPE = 2;
 export const MESSAGE_EVENT = 3;
 export const MESSAGE_LINK = 4;
@@ -21,8 +21,7 @@ export const MESSAGE_KEY_VALUE = 6;
 export const MESSAGE_ANY_VALUE = 7;
 const MESSAGE_ARRAY_VALUE = 8;
 const MESSAGE_KEY_VALUE_LIST = 9;
-const MESSAGE_ENTITY_REF = 10;
-const MESSAGES = 11;
+const MESSAGES = 10;
 
 const FIELDS_MAX = 8;
 /** Message that a length-delimited field of a message holds; 0 for strings, bytes and unknowns. */
@@ -31,8 +30,6 @@ const CHILDREN = new Uint8Array(MESSAGES * FIELDS_MAX);
 function hasChild(message: number, field: number, child: number): void {
   CHILDREN[message * FIELDS_MAX + field] = child;
 }
-hasChild(MESSAGE_RESOURCE, 1, MESSAGE_KEY_VALUE);
-hasChild(MESSAGE_RESOURCE, 3, MESSAGE_ENTITY_REF);
 hasChild(MESSAGE_SCOPE, 3, MESSAGE_KEY_VALUE);
 hasChild(MESSAGE_EVENT, 3, MESSAGE_KEY_VALUE);
 hasChild(MESSAGE_LINK, 4, MESSAGE_KEY_VALUE);

@@ -41,6 +41,8 @@ export class OtlpRenderer {
   outputBytes: number;
   scopeBytes: Uint32Array;
   resourceBytes: Uint32Array;
+  /** More than the whole record can become. */
+  outputBytesMax: number;
   bytes: Uint8Array;
   bodyAt: number;
   index: RecordIndex | null;
@@ -54,6 +56,7 @@ export class OtlpRenderer {
     this.outputBytes = 0;
     this.scopeBytes = new Uint32Array(GROUPS_FIRST);
     this.resourceBytes = new Uint32Array(GROUPS_FIRST);
+    this.outputBytesMax = 0;
     this.bytes = NOTHING;
     this.bodyAt = 0;
     this.index = null;
@@ -82,6 +85,10 @@ export class OtlpRenderer {
     this.endSpan = 0;
     this.firstSpan = 0;
     this.outputBytes = 0;
+    // A span brings its suffix, and at worst a longer size for itself, its scope and its resource.
+    const suffixBytesMax = suffixes.reduce((most, suffix) => Math.max(most, suffix.length), 0);
+    const growthMax = suffixBytesMax + 3 * FIELD_HEADER_BYTES_MAX;
+    this.outputBytesMax = bodyEnd - bodyAt + index.spanCount * growthMax;
   }
 
   /** Gives the borrowed memory back. */
@@ -97,6 +104,7 @@ export class OtlpRenderer {
    */
   planEnd(firstSpan: number, bytesMax: number): number {
     const index = this.#prepared();
+    if (this.outputBytesMax <= bytesMax) return index.spanCount;
     let bytes = 0;
     let group = -1;
     let resourceAt = -1;

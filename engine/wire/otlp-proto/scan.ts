@@ -3,6 +3,7 @@
 //
 // request:       ResourceSpans resource_spans = 1
 // ResourceSpans: Resource resource = 1; ScopeSpans scope_spans = 2; string schema_url = 3
+// Resource:      KeyValue attributes = 1; EntityRef entity_refs = 3
 // ScopeSpans:    InstrumentationScope scope = 1; Span spans = 2; string schema_url = 3
 //
 // Fields may come in any order, and a resource in several pieces, so a ResourceSpans is walked
@@ -18,7 +19,7 @@ import { FORMAT_OTLP_PROTO } from "../../ring/payload-layout.ts";
 import { SCAN_OK } from "../scan-codes.ts";
 import { scanAttribute } from "./attribute-scan.ts";
 import { READ_LOW, read, readLength, readTag, skipValue } from "./cursor.ts";
-import { MESSAGE_RESOURCE, MESSAGE_SCOPE, checkMessage } from "./message-check.ts";
+import { MESSAGE_ENTITY_REF, MESSAGE_SCOPE, checkMessage } from "./message-check.ts";
 import { scanSpan } from "./span-scan.ts";
 
 export { SCAN_OK, SCAN_REASONS } from "../scan-codes.ts";
@@ -29,6 +30,7 @@ const TAG_SCOPE_SPANS = 0x12;
 const TAG_SCOPE = 0x0a;
 const TAG_SPAN = 0x12;
 const TAG_RESOURCE_ATTRIBUTE = 0x0a;
+const TAG_ENTITY_REF = 0x1a;
 const numbers = read;
 const LOW = READ_LOW;
 
@@ -121,20 +123,23 @@ function scanOwnFields(
 function scanResource(
   bytes: Uint8Array, at: number, end: number, matcher: AttributeMatcher,
 ): number {
-  const code = checkMessage(bytes, at, end, MESSAGE_RESOURCE, 2);
-  if (code !== SCAN_OK) return code;
   let next = at;
   while (next < end) {
     next = readTag(bytes, next, end);
+    if (next < 0) return -next;
     const tag = numbers[LOW]!;
-    if (tag !== TAG_RESOURCE_ATTRIBUTE) {
+    if (tag !== TAG_RESOURCE_ATTRIBUTE && tag !== TAG_ENTITY_REF) {
       next = skipValue(bytes, next, end, tag, 3);
+      if (next < 0) return -next;
       continue;
     }
     next = readLength(bytes, next, end);
+    if (next < 0) return -next;
     const valueEnd = numbers[LOW]!;
-    const attributeCode = scanAttribute(bytes, next, valueEnd, matcher, 3);
-    if (attributeCode !== SCAN_OK) return attributeCode;
+    const code = tag === TAG_ENTITY_REF
+      ? checkMessage(bytes, next, valueEnd, MESSAGE_ENTITY_REF, 3)
+      : scanAttribute(bytes, next, valueEnd, matcher, 3);
+    if (code !== SCAN_OK) return code;
     next = valueEnd;
   }
   return SCAN_OK;

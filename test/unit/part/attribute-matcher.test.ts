@@ -43,6 +43,9 @@ describe("AttributeMatcher keys", () => {
     expect(matcher.keyCount).toBe(keys.length);
     expect(new Set(keys.map((key) => keyOf(matcher, key))).size).toBe(keys.length);
     for (const key of keys) expect(keyOf(matcher, key)).toBeGreaterThanOrEqual(0);
+    const zeroEnded = new AttributeMatcher([{ kind: "boolean", key: `${long}y\0`, value: true }]);
+    expect(keyOf(zeroEnded, `${long}y`)).toBe(-1);
+    expect(keyOf(zeroEnded, `${long}y\0`)).toBe(0);
     for (const key of ["c", "http.methoe", "ittp.method", `${long}z`, "e", "\0", "a\0", "x"]) {
       expect(keyOf(matcher, key)).toBe(-1);
     }
@@ -144,10 +147,10 @@ describe("AttributeMatcher values", () => {
   });
 
   it("refuses bounds beyond 64 bits", () => {
-    expect(() => new AttributeMatcher([{ kind: "number", key: "a", min: INT64_MIN - 1n, max: null }]))
-      .toThrow("a lower bound fits 64 bits");
-    expect(() => new AttributeMatcher([{ kind: "number", key: "a", min: null, max: INT64_MAX + 1n }]))
-      .toThrow("an upper bound fits 64 bits");
+    const matcherOf = (min: bigint | null, max: bigint | null): AttributeMatcher =>
+      new AttributeMatcher([{ kind: "number", key: "a", min, max }]);
+    expect(() => matcherOf(INT64_MIN - 1n, null)).toThrow("a lower bound fits 64 bits");
+    expect(() => matcherOf(null, INT64_MAX + 1n)).toThrow("an upper bound fits 64 bits");
   });
 
   it("matches values of a predicate's own type only", () => {
@@ -169,18 +172,23 @@ describe("AttributeMatcher values", () => {
   });
 
   it("gives every span what its resource matched, and nothing of the span before", () => {
-    const matcher = new AttributeMatcher([
-      { kind: "string", key: "a", values: ["x"] }, { kind: "string", key: "b", values: ["y"] },
-    ]);
-    const [x, y] = [encoder.encode("x"), encoder.encode("y")];
+    const predicates = Array.from({ length: 40 }, (_, number): AttributePredicate =>
+      ({ kind: "string", key: number % 2 === 0 ? "a" : "b", values: [`${number >> 1}`] }));
+    const matcher = new AttributeMatcher(predicates);
+    const test = (key: string, text: string): void => {
+      const bytes = encoder.encode(text);
+      matcher.testString(keyOf(matcher, key), bytes, 0, bytes.length);
+    };
     matcher.beginResource();
-    matcher.testString(0, x, 0, 1);
+    test("a", "0");
+    test("a", "19");
     matcher.endResource();
     matcher.beginSpan();
-    matcher.testString(1, y, 0, 1);
-    expect(matched(matcher)).toEqual([0, 1]);
+    test("b", "0");
+    test("b", "19");
+    expect(matched(matcher)).toEqual([0, 1, 38, 39]);
     matcher.beginSpan();
-    expect(matched(matcher)).toEqual([0]);
+    expect(matched(matcher)).toEqual([0, 38]);
     matcher.beginResource();
     matcher.endResource();
     matcher.beginSpan();

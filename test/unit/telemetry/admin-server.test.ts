@@ -13,9 +13,10 @@ const ID = "0af7651916cd43dd8448eb211c80319c";
 const report: TraceReport = {
   traceId: ID, shard: 7, lane: 1, state: "decided", known: "full", spans: 8, bytes: 3_000,
   durationMs: 12.5, rootSeen: true, errorSeen: true, parts: 4, decidesInMs: null, undecided: [],
+  trigger: "decision_wait", decidedAt: "2026-01-02T03:04:05Z", complete: true,
   decisions: [{
-    forwarder: "backend", decision: "keep", policies: ["errors"], trigger: "decision_wait",
-    decidedAt: "2026-01-02T03:04:05Z", late: false, complete: true,
+    forwarder: "backend", decision: "keep", policy: "errors", sampleRate: 1,
+    votes: [{ policy: "errors", vote: "sampled" }],
   }],
 };
 

@@ -4,7 +4,8 @@ import {
   PART_SPANS, PART_START_HIGH, PART_START_LOW, PART_WORDS,
 } from "../../../engine/part/part-layout.ts";
 import {
-  GROUP_WORDS, RECORD_INDEX_VERSION, RecordIndex, REGISTER_SPAN_AT, SPAN_GROUP, SPAN_PART, SPAN_WORDS,
+  GROUP_WORDS, RECORD_INDEX_VERSION, RecordIndex, REGISTER_SPAN_AT, SPAN_GROUP, SPAN_PART,
+  SPAN_WORDS,
 } from "../../../engine/wire/record-index.ts";
 import { Random } from "../../support/random.ts";
 import { plainParts, type PlainPart } from "../../support/scan-check.ts";
@@ -63,7 +64,7 @@ describe("RecordIndex folding", () => {
     for (const last of [3, 1, 3, 2, 1]) expect(add(index, { id: [0, 0, 0, last] })).toBe(true);
     expect(plainParts(index).map(({ traceId }) => traceId.at(-1))).toEqual(["3", "1", "2"]);
     expect(plainParts(index).map(({ spans }) => spans)).toEqual([2, 2, 1]);
-    const parts = Array.from({ length: 5 }, (_, span) => index.spans[span * SPAN_WORDS + SPAN_PART]);
+    const parts = [0, 1, 2, 3, 4].map((span) => index.spans[span * SPAN_WORDS + SPAN_PART]);
     expect(parts).toEqual([0, 1, 0, 2, 1]);
   });
 
@@ -129,6 +130,21 @@ describe("RecordIndex folding", () => {
       }
       expect(plainParts(index)).toEqual([...plain.values()]);
     }
+  });
+
+  it("forgets a payload entirely, also when its count of payloads wraps", () => {
+    const index = newIndex();
+    const ids = Array.from({ length: 40 }, (_, number) => [0, 0, 0, number]);
+    const fill = (order: readonly number[][]): void => {
+      index.reset();
+      index.beginGroup(0, 1, 0, 1);
+      for (const id of order) add(index, { id });
+      expect(plainParts(index).map(({ traceId }) => Number.parseInt(traceId, 16)))
+        .toEqual(order.map((id) => id[3]));
+    };
+    for (let payload = 0; payload < 5; payload++) fill(ids);
+    index.epoch = 0xffff_fffe;
+    for (let payload = 0; payload < 8; payload++) fill(ids.toReversed().slice(payload * 4));
   });
 
   it("takes spansMax spans and not one more", () => {
@@ -241,5 +257,7 @@ describe("RecordIndex in the log", () => {
       words[at] = before;
     }
     expect(copy.decodeFrom(original, 0, original.length)).toBe(true);
+    for (const span of [3, 7, 11]) words[spansAt + span * SPAN_WORDS + SPAN_PART] = 0;
+    expect(copy.decodeFrom(original, 0, original.length), "a part without spans").toBe(false);
   });
 });

@@ -8,7 +8,7 @@ import {
   decodeRequest, encodeRequest, encodeResource, encodeScope, encodeSpan, type DecodedSpan,
   type GroupInput, type SpanInput,
 } from "../../../support/otlp-builder.ts";
-import { ProtoWriter, readFields } from "../../../support/proto-wire.ts";
+import { ProtoWriter, readFields, type ProtoField } from "../../../support/proto-wire.ts";
 import { Random } from "../../../support/random.ts";
 import { checkMatcher } from "../../../support/scan-check.ts";
 
@@ -35,7 +35,7 @@ function scanned(payload: Uint8Array): RecordIndex {
   return index;
 }
 
-/** The record's output for the wanted parts, in one piece and from an index read back from a log. */
+/** The output for the wanted parts, in one piece, from an index read back as from a log. */
 function render(
   payload: Uint8Array, wanted: number[], suffixes: readonly Uint8Array[] = [EMPTY],
 ): Uint8Array {
@@ -51,8 +51,8 @@ function render(
   const target = new Uint8Array(new SharedArrayBuffer(bytes + 20)).fill(0xee);
   expect(renderer.write(target, 7)).toBe(7 + bytes);
   renderer.release();
-  expect([...target.subarray(0, 7), ...target.subarray(7 + bytes)].every((byte) => byte === 0xee))
-    .toBe(true);
+  const around = [...target.subarray(0, 7), ...target.subarray(7 + bytes)];
+  expect(around.every((byte) => byte === 0xee)).toBe(true);
   return Uint8Array.from(target.subarray(7, 7 + bytes));
 }
 
@@ -109,7 +109,8 @@ describe("OtlpRenderer", () => {
 
   it("gives outputs that are one request when laid end to end", () => {
     const both = Buffer.concat([render(PAYLOAD, [0, 1, 0]), render(PAYLOAD, [1, 0, 1])]);
-    expect(decodeRequest(both)).toEqual([...spansOf(PAYLOAD, 2, 4), ...spansOf(PAYLOAD, 1, 3, 5, 6)]);
+    const expected = [...spansOf(PAYLOAD, 2, 4), ...spansOf(PAYLOAD, 1, 3, 5, 6)];
+    expect(decodeRequest(both)).toEqual(expected);
   });
 
   it("passes on unknown fields and pieces of a resource, wherever they stand", () => {
@@ -208,7 +209,7 @@ function readGroupFree(output: Uint8Array): unknown[] {
     ];
   });
 
-  function describeField({ field, wireType, number, bytes }: ReturnType<typeof readFields>[0]): unknown {
+  function describeField({ field, wireType, number, bytes }: ProtoField): unknown {
     if (wireType === 0) return `${field}=${number}`;
     if (field !== 2) return `${field}:${Buffer.from(bytes).toString("hex")}`;
     const isSpan = bytes[0] === 0x0a;

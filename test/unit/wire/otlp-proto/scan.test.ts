@@ -1,62 +1,18 @@
 import { describe, expect, it } from "vitest";
+import { AttributeMatcher } from "../../../../engine/part/attribute-matcher.ts";
 import {
   FLAG_ROOT, FLAG_STATUS_ERROR, FLAG_STATUS_OK, FLAG_STATUS_UNSET,
 } from "../../../../engine/part/part-layout.ts";
 import { FORMAT_OTLP_PROTO } from "../../../../engine/ring/payload-layout.ts";
-import { NESTING_MAX } from "../../../../engine/wire/otlp-proto/cursor.ts";
 import { scanOtlpProto } from "../../../../engine/wire/otlp-proto/scan.ts";
-import { RecordIndex } from "../../../../engine/wire/record-index.ts";
+import { SCAN_OK, SCAN_TRUNCATED } from "../../../../engine/wire/scan-codes.ts";
 import {
-  SCAN_BAD_FIELD, SCAN_BAD_GROUP, SCAN_BAD_VARINT, SCAN_BAD_WIRE_TYPE, SCAN_OK, SCAN_REASONS,
-  SCAN_TOO_DEEP, SCAN_TOO_MANY_SPANS, SCAN_TRUNCATED,
-} from "../../../../engine/wire/scan-codes.ts";
-import {
-  encodeAnyValue, encodeKeyValue, encodeRequest, encodeResource, encodeSpan,
-  type AttributeValue, type SpanInput,
+  encodeAnyValue, encodeRequest, encodeResource, encodeSpan, type SpanInput,
 } from "../../../support/otlp-builder.ts";
 import { oracleScan } from "../../../support/otlp-oracle.ts";
 import { ProtoWriter } from "../../../support/proto-wire.ts";
-import {
-  CHECK_PREDICATES, checkMatcher, expectIndex, plainParts, type PlainPart,
-} from "../../../support/scan-check.ts";
-
-const TRACE = "0102030405060708090a0b0c0d0e0f10";
-const SPAN: SpanInput = { traceId: TRACE, spanId: "00000000000000ff", parentSpanId: "aa00000000000000" };
-const matcher = checkMatcher();
-const index = new RecordIndex({ spansMax: 100, hashSeed: 1 });
-
-function scan(payload: Uint8Array): number {
-  return scanOtlpProto(payload, 0, payload.length, matcher, index);
-}
-
-/** A request around the bytes of one Span message. */
-function requestOf(...spans: Uint8Array[]): Uint8Array {
-  const scope = new ProtoWriter();
-  for (const span of spans) scope.bytes(2, span);
-  const resource = new ProtoWriter().bytes(2, scope.build());
-  return new ProtoWriter().bytes(1, resource.build()).build();
-}
-
-/** Fields added after those of a good span, with scan code SCAN_OK and agreement of the oracle. */
-function partOf(more: ProtoWriter = new ProtoWriter(), span: SpanInput = SPAN): PlainPart {
-  const payload = requestOf(new ProtoWriter().raw(encodeSpan(span)).raw(more.build()).build());
-  expect(scan(payload)).toBe(SCAN_OK);
-  expectIndex(index, payload, oracleScan(payload)!, CHECK_PREDICATES);
-  expect(index.partCount).toBe(1);
-  return plainParts(index)[0]!;
-}
-
-/** Code for fields added after those of a good span. */
-function codeFor(more: ProtoWriter): number {
-  const payload = requestOf(new ProtoWriter().raw(encodeSpan(SPAN)).raw(more.build()).build());
-  const code = scan(payload);
-  expect(oracleScan(payload) === null).toBe(code !== SCAN_OK);
-  return code;
-}
-
-function bitsOf(key: string, value: AttributeValue): bigint {
-  return partOf(new ProtoWriter().bytes(9, encodeKeyValue(key, value))).bits;
-}
+import { CHECK_PREDICATES, expectIndex, plainParts } from "../../../support/scan-check.ts";
+import { SPAN, TRACE, bitsOf, index, matcher, partOf, requestOf, scan } from "./scan-harness.ts";
 
 describe("scanOtlpProto", () => {
   it("finds nothing in an empty request, and says its format", () => {
@@ -93,7 +49,8 @@ describe("scanOtlpProto", () => {
     const payload = encodeRequest([{ resource: { peer: "GET" }, spans: [SPAN, SPAN] }]);
     scan(payload);
     const [parts, spans] = [plainParts(index), index.spans.slice(0, 8)];
-    const shared = new Uint8Array(new SharedArrayBuffer(payload.length + 50), 3, payload.length + 40);
+    const memory = new SharedArrayBuffer(payload.length + 50);
+    const shared = new Uint8Array(memory, 3, payload.length + 40);
     shared.set(payload, 17);
     expect(scanOtlpProto(shared, 17, 17 + payload.length, matcher, index)).toBe(SCAN_OK);
     expect(plainParts(index)).toEqual(parts);
@@ -162,8 +119,10 @@ describe("fields of a span", () => {
   it("are unknown fields when they have another wire type than their own", () => {
     const part = partOf(new ProtoWriter()
       .number(1, 5).number(2, 5).fixed32(4, 5).bytes(7, new Uint8Array(8)).number(8, 5)
-      .fixed64(9, 5n).number(15, 2).fixed32(5, 1).text(6, "x"), { ...SPAN, startNs: 8n, endNs: 9n });
-    expect(part).toMatchObject({ traceId: TRACE, startNs: 8n, endNs: 9n, flags: FLAG_STATUS_UNSET });
+      .fixed64(9, 5n).number(15, 2).fixed32(5, 1).text(6, "x"),
+    { ...SPAN, startNs: 8n, endNs: 9n });
+    expect(part).toMatchObject({ traceId: TRACE, startNs: 8n, endNs: 9n });
+    expect(part.flags).toBe(FLAG_STATUS_UNSET);
   });
 
   it("may be followed by unknown ones of every wire type, groups included", () => {
@@ -233,6 +192,31 @@ describe("attributes", () => {
     expect(withBits(new ProtoWriter().text(1, "retry").bytes(2, longTrue)), "true").toBe(8n);
   });
 
+  it("are refused when a long value says one byte more than there is", () => {
+    for (const size of [127, 128, 16_383, 16_384, 16_512, 16_600]) {
+      const value = new ProtoWriter().text(1, "x".repeat(size)).build().slice(0, -1);
+      const keyValue = new ProtoWriter().text(1, "k").bytes(2, value).build();
+      expect(scan(requestOf(new ProtoWriter().raw(encodeSpan(SPAN)).bytes(9, keyValue).build())))
+        .toBe(SCAN_TRUNCATED);
+    }
+  });
+
+  it("take regex time payload by payload", () => {
+    let nowMs = 0;
+    const clock = { monotonicMs: () => nowMs += 10, wallMs: () => 0 };
+    const limits = { valueBytes: 100, valueWork: 1e6, payloadMs: 20 };
+    const slow = new AttributeMatcher(
+      [{ kind: "regex", key: "k", patterns: ["x"], cacheSize: 8 }], limits, clock,
+    );
+    for (const untested of [1, 2, 3]) {
+      const spans = ["a", "b", "c"].map((text) =>
+        encodeSpan({ ...SPAN, attributes: { k: `${text}${untested}` } }));
+      const payload = requestOf(...spans);
+      expect(scanOtlpProto(payload, 0, payload.length, slow, index)).toBe(SCAN_OK);
+      expect(slow.untestedValues).toBe(untested);
+    }
+  });
+
   it("of a span do not reach the next one", () => {
     const payload = requestOf(
       encodeSpan({ ...SPAN, attributes: { peer: "GET" }, statusCode: 2 }),
@@ -274,126 +258,5 @@ describe("spans without valid ids", () => {
   it("leave no group behind", () => {
     expect(scan(requestOf(encodeSpan({ ...SPAN, traceId: "" })))).toBe(SCAN_OK);
     expect(index.groupCount).toBe(0);
-  });
-});
-
-describe("payloads that are refused", () => {
-  const raw = (...bytes: number[]): ProtoWriter => new ProtoWriter().raw(bytes);
-
-  it("have a text for each reason", () => {
-    expect(SCAN_REASONS.length).toBe(SCAN_TOO_MANY_SPANS + 1);
-  });
-
-  it("are truncated", () => {
-    for (const more of [raw(0x0a), raw(0x0a, 16), raw(0x4a, 200), raw(0x4a, 0x80), raw(0x39, 1, 2),
-      raw(0x39), raw(0x85, 0x01, 1, 2, 3), raw(0x30), raw(0x30, 0x80), raw(0x85),
-      raw(0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f), raw(0x41, 1, 2, 3, 4, 5, 6, 7)]) {
-      expect(codeFor(more)).toBe(SCAN_TRUNCATED);
-    }
-  });
-
-  it("have varints that are too long", () => {
-    const ten = (last: number): number[] => [...Array.from({ length: 9 }, () => 0xff), last];
-    expect(codeFor(raw(0x30, ...ten(1)))).toBe(SCAN_OK);
-    expect(codeFor(raw(0x30, ...ten(2)))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(raw(0x30, ...ten(0x80), 0))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(raw(0x7a, 11, 0x18, ...ten(1)))).toBe(SCAN_OK);
-    expect(codeFor(raw(0x7a, 11, 0x18, ...ten(2)))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(raw(0x7a, 12, 0x18, ...ten(0x81), 0))).toBe(SCAN_BAD_VARINT);
-    const intValue = (...varint: number[]): ProtoWriter => new ProtoWriter().bytes(9,
-      new ProtoWriter().text(1, "a").bytes(2, Uint8Array.of(0x18, ...varint)).build());
-    expect(codeFor(intValue(...ten(1)))).toBe(SCAN_OK);
-    expect(codeFor(intValue(...ten(2)))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(intValue(...ten(0x80), 1))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(intValue(0x80))).toBe(SCAN_TRUNCATED);
-    expect(codeFor(raw(0x8a, 0x80, 0x80, 0x80, 0x00, 0))).toBe(SCAN_OK); // a tag of five bytes
-    expect(codeFor(raw(0x8a, 0x80, 0x80, 0x80, 0x10, 0))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(raw(0x8a, 0x80, 0x80, 0x80, 0x80, 0x00, 0))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(raw(0x2a, 0x80, 0x80, 0x80, 0x80, 0x00))).toBe(SCAN_OK); // an empty name
-    expect(codeFor(raw(0x2a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00))).toBe(SCAN_BAD_VARINT);
-    expect(codeFor(raw(0x2a, 0x80, 0x80, 0x80, 0x80, 0x10))).toBe(SCAN_BAD_VARINT);
-  });
-
-  it("have field number 0", () => {
-    for (const wireType of [0, 1, 2, 5]) {
-      expect(codeFor(raw(wireType, 0, 0, 0, 0, 0, 0, 0, 0))).toBe(SCAN_BAD_FIELD);
-    }
-    expect(codeFor(raw(0x82, 0x00, 0))).toBe(SCAN_BAD_FIELD);
-  });
-
-  it("have unknown wire types, in spans and in messages within", () => {
-    expect(codeFor(raw(0x0e))).toBe(SCAN_BAD_WIRE_TYPE);
-    expect(codeFor(raw(0x0f))).toBe(SCAN_BAD_WIRE_TYPE);
-    for (const field of [9, 11, 13, 15]) {
-      expect(codeFor(new ProtoWriter().bytes(field, Uint8Array.of(0x0e)))).toBe(SCAN_BAD_WIRE_TYPE);
-    }
-  });
-
-  it("have unbalanced groups", () => {
-    const writer = (): ProtoWriter => new ProtoWriter();
-    expect(codeFor(writer().tag(20, 4))).toBe(SCAN_BAD_GROUP);
-    expect(codeFor(writer().tag(20, 3))).toBe(SCAN_BAD_GROUP);
-    expect(codeFor(writer().tag(20, 3).tag(21, 4))).toBe(SCAN_BAD_GROUP);
-    expect(codeFor(writer().tag(20, 3).tag(21, 3).tag(20, 4).tag(21, 4))).toBe(SCAN_BAD_GROUP);
-    expect(codeFor(writer().tag(20, 3).number(1, 5).tag(20, 4))).toBe(SCAN_OK);
-  });
-
-  it("are broken deep inside: in events, links, arrays, lists, scopes and resources", () => {
-    const broken = Uint8Array.of(0x0a, 5);
-    const keyValue = new ProtoWriter().text(1, "k").bytes(2, broken).build();
-    const lists = new ProtoWriter().bytes(6, new ProtoWriter().bytes(1, keyValue).build()).build();
-    const arrays = new ProtoWriter().bytes(5, new ProtoWriter().bytes(1, broken).build()).build();
-    for (const value of [lists, arrays]) {
-      const attribute = new ProtoWriter().text(1, "k").bytes(2, value).build();
-      expect(codeFor(new ProtoWriter().bytes(9, attribute))).toBe(SCAN_TRUNCATED);
-    }
-    expect(codeFor(new ProtoWriter().bytes(11, new ProtoWriter().bytes(3, keyValue).build())))
-      .toBe(SCAN_TRUNCATED);
-    expect(codeFor(new ProtoWriter().bytes(13, new ProtoWriter().bytes(4, keyValue).build())))
-      .toBe(SCAN_TRUNCATED);
-    expect(codeFor(new ProtoWriter().bytes(9, keyValue))).toBe(SCAN_TRUNCATED);
-    const scope = new ProtoWriter().bytes(1, new ProtoWriter().bytes(3, keyValue).build()).build();
-    const resources = [
-      new ProtoWriter().bytes(2, scope), new ProtoWriter().bytes(1, broken),
-      new ProtoWriter().bytes(1, new ProtoWriter().bytes(1, keyValue).build()),
-      new ProtoWriter().bytes(1, new ProtoWriter().bytes(3, broken).build()),
-      new ProtoWriter().raw([0x1a, 9]), new ProtoWriter().bytes(2, Uint8Array.of(0x1a, 9)),
-      new ProtoWriter().raw([0x1a]),
-    ];
-    for (const resource of resources) {
-      const payload = new ProtoWriter().bytes(1, resource.build()).build();
-      expect(scan(payload)).toBe(SCAN_TRUNCATED);
-      expect(oracleScan(payload)).toBeNull();
-    }
-  });
-
-  it("are nested beyond the limit, by values or by groups", () => {
-    const nested = (levels: number): Uint8Array => {
-      let value = new ProtoWriter().build();
-      for (let level = 0; level < levels; level++) {
-        value = new ProtoWriter().bytes(5, new ProtoWriter().bytes(1, value).build()).build();
-      }
-      return new ProtoWriter().text(1, "k").bytes(2, value).build();
-    };
-    // Around the innermost value: four messages, the KeyValue, then two a level.
-    const levels = Math.floor((NESTING_MAX - 6) / 2);
-    expect(codeFor(new ProtoWriter().bytes(9, nested(levels)))).toBe(SCAN_OK);
-    expect(codeFor(new ProtoWriter().bytes(9, nested(levels + 1)))).toBe(SCAN_TOO_DEEP);
-    const groups = (count: number): ProtoWriter => {
-      const writer = new ProtoWriter();
-      for (let group = 0; group < count; group++) writer.tag(20, 3);
-      for (let group = 0; group < count; group++) writer.tag(20, 4);
-      return writer;
-    };
-    expect(codeFor(groups(NESTING_MAX - 4))).toBe(SCAN_OK);
-    expect(codeFor(groups(NESTING_MAX - 3))).toBe(SCAN_TOO_DEEP);
-    expect(codeFor(groups(100_000))).toBe(SCAN_TOO_DEEP);
-  });
-
-  it("have more spans than one payload may have", () => {
-    const spans = Array.from({ length: 100 }, () => encodeSpan(SPAN));
-    expect(scan(requestOf(...spans))).toBe(SCAN_OK);
-    expect(scan(requestOf(...spans, encodeSpan(SPAN)))).toBe(SCAN_TOO_MANY_SPANS);
-    expect(scan(requestOf(...spans, encodeSpan({ ...SPAN, spanId: "" })))).toBe(SCAN_OK);
   });
 });

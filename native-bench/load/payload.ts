@@ -1,13 +1,31 @@
-// OTLP payloads for benches: spans of an HTTP server in Java, ten attributes each, some 436 bytes.
+// OTLP bodies for benches: spans of an HTTP server in Java, ten attributes each, some 440 bytes, and
+// where their ids lie, so that a load generator can renew them in place.
 
-/** Shape of the payloads; ids and durations come from the seed. */
+/** Shape of a body; ids and durations come from the seed. */
 export interface PayloadShape {
   readonly spans: number;
+  /** Of one trace in this body; a trace that goes on in other bodies has more. */
   readonly spansPerTrace: number;
   readonly resources: number;
   /** Every n-th span ends in an error; 0 = none. */
   readonly errorEvery: number;
   readonly seed: number;
+}
+
+/** An id in a body. */
+export interface PayloadId {
+  /** Byte offset in the body. */
+  readonly at: number;
+  /** 16: a trace id; 8: a span id. */
+  readonly bytes: 16 | 8;
+  /** Number of the trace within the body. */
+  readonly group: number;
+}
+
+/** A body and its ids, in the order of the spans. */
+export interface OtlpPayload {
+  readonly body: Uint8Array;
+  readonly ids: readonly PayloadId[];
 }
 
 const ATTRIBUTES: readonly (readonly [string, string | number])[] = [
@@ -17,42 +35,79 @@ const ATTRIBUTES: readonly (readonly [string, string | number])[] = [
   ["thread.name", "http-nio-8080-exec-7"], ["client.address", "10.23.4.117"],
   ["user_agent.original", "okhttp/4.12.0 (linux; amd64) basket-client"],
 ];
+const RESOURCES = 4;
+const SPANS_PER_TRACE = 2;
 const START_NS = 1_790_000_000_000_000_000n;
 
-/** Bytes of one ExportTraceServiceRequest. */
-export function otlpPayload(shape: PayloadShape): Uint8Array {
+/** What the chain is measured with: two spans a trace in a body, over four resources. */
+export function referenceShape(spans: number, errorEvery: number, seed: number): PayloadShape {
+  return {
+    spans, spansPerTrace: SPANS_PER_TRACE, resources: Math.min(RESOURCES, spans), errorEvery, seed,
+  };
+}
+
+/** One ExportTraceServiceRequest; the same bytes for the same shape. */
+export function otlpPayload(shape: PayloadShape): OtlpPayload {
   const next = generator(shape.seed);
   const traceIds = Array.from(
     { length: Math.ceil(shape.spans / shape.spansPerTrace) }, () => randomBytes(next, 16),
   );
+  const spanIds: number[][] = [];
   const request: number[] = [];
   for (let resource = 0; resource < shape.resources; resource++) {
     const scopeSpans = lengthField(1, [
       ...text(1, "io.opentelemetry.tomcat-10.0"), ...text(2, "2.9.0-alpha"),
     ]);
     for (let index = resource; index < shape.spans; index += shape.resources) {
-      const traceId = traceIds[Math.floor(index / shape.spansPerTrace)]!;
+      const traceId = traceIds[Math.floor(index / shape.spansPerTrace)]!; // enough were made
+      const spanId = randomBytes(next, 8);
+      spanIds[index] = spanId;
       const isError = shape.errorEvery > 0 && index % shape.errorEvery === 0;
-      append(scopeSpans, lengthField(2, span(next, traceId, index % shape.spansPerTrace, isError)));
+      const isRoot = index % shape.spansPerTrace === 0;
+      append(scopeSpans, lengthField(2, span(next, traceId, spanId, isRoot, isError)));
     }
-    const attributes = [
-      ...keyValue(1, "service.name", `baskets-${resource}`),
-      ...keyValue(1, "host.name", `ip-10-0-12-${resource}`),
-      ...keyValue(1, "telemetry.sdk.language", "java"),
-      ...keyValue(1, "deployment.environment.name", "production"),
-    ];
-    const resourceSpans = lengthField(1, attributes);
+    const resourceSpans = lengthField(1, resourceAttributes(resource));
     append(resourceSpans, lengthField(2, scopeSpans));
     append(request, lengthField(1, resourceSpans));
   }
-  return Uint8Array.from(request);
+  const body = Uint8Array.from(request);
+  return { body, ids: findIds(body, traceIds, spanIds, shape.spansPerTrace) };
+}
+
+/** Ids are random, so a search finds them and nothing else. */
+function findIds(
+  body: Uint8Array, traceIds: readonly number[][], spanIds: readonly number[][],
+  spansPerTrace: number,
+): PayloadId[] {
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.length);
+  const ids: PayloadId[] = [];
+  traceIds.forEach((traceId, group) => {
+    const wanted = Buffer.from(traceId);
+    for (let at = buffer.indexOf(wanted); at >= 0; at = buffer.indexOf(wanted, at + 1)) {
+      ids.push({ at, bytes: 16, group });
+    }
+  });
+  spanIds.forEach((spanId, index) => {
+    const at = buffer.indexOf(Buffer.from(spanId));
+    ids.push({ at, bytes: 8, group: Math.floor(index / spansPerTrace) });
+  });
+  return ids;
+}
+
+function resourceAttributes(resource: number): number[] {
+  return [
+    ...keyValue(1, "service.name", `baskets-${resource}`),
+    ...keyValue(1, "host.name", `ip-10-0-12-${resource}`),
+    ...keyValue(1, "telemetry.sdk.language", "java"),
+    ...keyValue(1, "deployment.environment.name", "production"),
+  ];
 }
 
 function span(
-  next: () => number, traceId: number[], indexInTrace: number, isError: boolean,
+  next: () => number, traceId: number[], spanId: number[], isRoot: boolean, isError: boolean,
 ): number[] {
-  const bytes = [...lengthField(1, traceId), ...lengthField(2, randomBytes(next, 8))];
-  if (indexInTrace > 0) bytes.push(...lengthField(4, randomBytes(next, 8)));
+  const bytes = [...lengthField(1, traceId), ...lengthField(2, spanId)];
+  if (!isRoot) bytes.push(...lengthField(4, randomBytes(next, 8)));
   bytes.push(...text(5, "POST /api/v2/baskets/{id}/items"), 0x30, 2); // kind = 6
   bytes.push(0x39, ...fixed64(START_NS)); // start = 7
   bytes.push(0x41, ...fixed64(START_NS + BigInt(1_000_000 + next() % 90_000_000))); // end = 8
