@@ -30,7 +30,7 @@ ${usageText()}
 Without a configuration file
   OTLP over HTTP comes in at http://127.0.0.1:4318/v1/traces. A trace is judged 30 s after its
   first span: those with an error, those longer than 500 ms, and 10 % of all are kept, in
-  ./data/kept-*.jsonl. The log lies in ./data. Metrics are at http://127.0.0.1:9464/metrics,
+  ./data/kept/*.jsonl. The log lies in ./data. Metrics are at http://127.0.0.1:9464/metrics,
   health at /healthz and /readyz.
   config/examples/gateway.conf is a file to start from, config/REFERENCE.md lists every setting.
 

@@ -137,13 +137,12 @@ function checkFilePaths(
     const section = sections[index]!;
     const path = pathOf(section, "Path");
     const offset = memberOf(section, "Path")?.node.offset ?? section.node.offset;
-    const prefix = forwarder.path.replace(/\.jsonl$/, "");
-    const earlier = seen.get(prefix);
+    const earlier = seen.get(forwarder.path);
     if (earlier !== undefined) {
       const message = `${forwarder.path} is written by ${earlier} already; choose another`;
       context.findings.problem(path, message, offset);
     }
-    seen.set(prefix, path);
+    seen.set(forwarder.path, path);
     if (liesInOwnDirectory(forwarder, dataDirectory)) {
       const message = `${forwarder.path} lies in a directory that the gateway keeps its log in; `
         + "choose a path outside log and outbox";

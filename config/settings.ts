@@ -222,7 +222,7 @@ export const OTLP_FORWARDER = {
 export const FILE_FORWARDER = {
   Path: {
     field: "path", kind: "path", default: "", required: true, defaultDoc: "required",
-    doc: "Where the files begin: \"./data/all\" yields ./data/all-<time>-<number>.jsonl.",
+    doc: "Directory of the files, made when missing; they are named traces-<time>-<number>.jsonl.",
   },
   MaxFileBytes: {
     field: "maxFileBytes", kind: "size", default: "128MiB", min: KIB, max: TIB,

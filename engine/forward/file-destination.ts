@@ -10,7 +10,7 @@ import {
   DELIVERED_OUTCOME, FAILURE_STORAGE, RETRY, failedOutcome, printable, type Destination,
   type DestinationDependencies, type Outcome, type SendBatch,
 } from "./destination.ts";
-import { fileName, ownFiles, planRemovals, splitPath, type FileEntry } from "./file-names.ts";
+import { FILE_PREFIX, fileName, ownFiles, planRemovals, type FileEntry } from "./file-names.ts";
 import type { ForwarderCounters } from "./forwarder-counters.ts";
 import type { FileForwarderSettings } from "./forwarder-settings.ts";
 import { OtlpJsonWriter } from "./otlp-json.ts";
@@ -38,7 +38,6 @@ export class FileDestination implements Destination {
   readonly #clock: Clock;
   readonly #counters: ForwarderCounters;
   readonly #directory: string;
-  readonly #prefix: string;
   readonly #json = new OtlpJsonWriter();
   /** Finished files, oldest first; null until the directory was read. */
   #files: FileEntry[] | null = null;
@@ -50,9 +49,7 @@ export class FileDestination implements Destination {
     this.#settings = settings;
     this.#clock = dependencies.clock;
     this.#counters = dependencies.counters;
-    const { directory, prefix } = splitPath(settings.path);
-    this.#directory = directory;
-    this.#prefix = prefix;
+    this.#directory = settings.path;
   }
 
   /** Appends one line. Not abortable: a line is written or cut off. */
@@ -101,7 +98,7 @@ export class FileDestination implements Destination {
   async #openNew(): Promise<Current> {
     const wallMs = this.#clock.wallMs();
     for (let n = 1; n <= NAMES_MAX; n++) {
-      const name = fileName(this.#prefix, wallMs, n);
+      const name = fileName(FILE_PREFIX, wallMs, n);
       try {
         const handle = await open(join(this.#directory, name), "wx", FILE_MODE);
         if (this.#settings.durability === "disk") await this.#makeDurable(handle, name);
@@ -166,11 +163,11 @@ export class FileDestination implements Destination {
   async #readDirectory(): Promise<FileEntry[]> {
     const files: FileEntry[] = [];
     for (const name of await readdir(this.#directory)) {
-      if (!name.startsWith(this.#prefix)) continue;
+      if (!name.startsWith(FILE_PREFIX)) continue;
       const entry = await stat(join(this.#directory, name));
       if (entry.isFile()) files.push({ name, bytes: entry.size });
     }
-    return ownFiles(this.#prefix, files);
+    return ownFiles(FILE_PREFIX, files);
   }
 
   /** Syncs the directory, so that a power cut cannot take the new file's name; or removes it. */

@@ -2,20 +2,14 @@
 // <prefix>-<UTC time>-<n>.jsonl, such as traces-20260131T235959Z-1.jsonl; n starts at 1 in each
 // second.
 
-import { basename, dirname } from "node:path";
-
+/** What the files of a forwarder's directory begin with; others in it are left alone. */
+export const FILE_PREFIX = "traces";
 const SUFFIX = ".jsonl";
 
 /** A file as the directory shows it. */
 export interface FileEntry {
   readonly name: string;
   readonly bytes: number;
-}
-
-/** Directory and prefix of a configured path; a final `.jsonl` is ignored. */
-export function splitPath(path: string): { directory: string; prefix: string } {
-  const bare = path.endsWith(SUFFIX) ? path.slice(0, -SUFFIX.length) : path;
-  return { directory: dirname(bare), prefix: basename(bare) };
 }
 
 /** Name of the n-th file of that second. */

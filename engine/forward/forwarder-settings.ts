@@ -44,9 +44,7 @@ export interface FileForwarderSettings extends ForwarderCommonSettings {
   readonly type: "file";
   /** A file takes one batch at a time. */
   readonly requestsMax: 1;
-  /**
-   * Directory and prefix of the files: `<path>-<UTC time>-<n>.jsonl`. A final `.jsonl` is ignored.
-   */
+  /** Directory of the files, made when missing: `<path>/traces-<UTC time>-<n>.jsonl`. */
   readonly path: string;
   /** A file that holds this many bytes gets no further line. */
   readonly maxFileBytes: number;

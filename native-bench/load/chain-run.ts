@@ -181,7 +181,7 @@ function resultOf(scenario: Scenario, seen: Observation): BenchResult {
       memoryMib: Math.round(peaks.residentBytes / MIB),
       memoryIdleMib: Math.round(seen.idleBytes / MIB), tracesLivePeak: peaks.tracesLive,
       bytesPerLiveTrace: Math.round((peaks.residentBytes - seen.idleBytes) / peaks.tracesLive) || 0,
-      spansKept: kept, spansForwarded: sumOf(metrics, "tailrace_forward_spans_total"),
+      spansKept: kept, spansForwarded: sumOf(metrics, "tailrace_spans_acknowledged_total"),
       sinkRequests: sink.requests, sinkBytes: sink.bytes,
       sinkCpuSeconds: sink.cpuSeconds, loadCpuSeconds: load.cpuSeconds,
       spansLost: lostOf(metrics), balance: end.output.includes(CLOSED) ? "closes" : "DOES NOT CLOSE",
@@ -205,7 +205,7 @@ function faultOf(scenario: Scenario, seen: Observation, accepted: number, kept: 
   if (!end.output.includes(CLOSED)) faults.push("the balance does not close");
   if (end.exitCode !== 0) faults.push(`the gateway ended with ${end.exitCode}`);
   if (!settled) faults.push("not everything was decided and delivered in time");
-  const forwarded = sumOf(metrics, "tailrace_forward_spans_total");
+  const forwarded = sumOf(metrics, "tailrace_spans_acknowledged_total");
   if (scenario.settle && forwarded !== kept) {
     faults.push(`${kept} spans were kept and ${forwarded} forwarded`);
   }

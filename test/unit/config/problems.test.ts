@@ -170,7 +170,7 @@ describe("problems between settings", () => {
 
   it("are two file forwarders with one path", () => {
     const file = (name: string, path: string) => ({ Type: "file", Name: name, Path: path });
-    expect(problemOf(loadFile({ ForwardTo: [file("a", "x"), file("b", "./x.jsonl")] })).message)
+    expect(problemOf(loadFile({ ForwardTo: [file("a", "x"), file("b", "./x/../x")] })).message)
       .toContain("is written by ForwardTo[0].Path already");
   });
 

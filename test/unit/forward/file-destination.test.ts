@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 /** A destination under a clock that the test moves. */
-function make(more: Partial<FileForwarderSettings> = {}, inside = "out/traces") {
+function make(more: Partial<FileForwarderSettings> = {}, inside = "out") {
   const clock = { nowMs: 0, monotonicMs: () => clock.nowMs, wallMs: () => 1e12 + clock.nowMs };
   const counters = new ForwarderCounters();
   const settings = file(path.join(directory, inside), more);
@@ -74,7 +74,7 @@ test("a large batch is one whole line although it is written in pieces", async (
 });
 
 test("a file that is full or old gets no further line", async () => {
-  const bySize = make({ maxFileBytes: 500 }, "size/traces");
+  const bySize = make({ maxFileBytes: 500 }, "size");
   for (let n = 0; n < 12; n++) await bySize.destination.send(batchOf(n));
   const sizes = names("size").map((name) => {
     return fs.statSync(path.join(directory, "size", name)).size;
@@ -83,7 +83,7 @@ test("a file that is full or old gets no further line", async () => {
   for (const size of sizes) expect(size).toBeLessThan(500 + 300);
   expect(spanIds("size").length).toBe(12);
 
-  const byAge = make({ maxFileAgeMs: 60_000 }, "age/traces");
+  const byAge = make({ maxFileAgeMs: 60_000 }, "age");
   for (const atMs of [0, 59_999, 60_000, 119_999, 120_000]) {
     byAge.clock.nowMs = atMs;
     await byAge.destination.send(batchOf(atMs));
@@ -171,7 +171,7 @@ test("a full disk costs no line and leaves no half line", async (context) => {
   if (!mountSmall(small)) return context.skip("mounting a file system needs root");
   const filler = path.join(small, "filler");
   fs.writeFileSync(filler, Buffer.alloc(40 * 1024));
-  const { destination } = make({}, "small/traces");
+  const { destination } = make({}, "small");
   let n = 0;
   while ((await destination.send(batchOf(n, 20))).verdict === DELIVERED) n++;
   expect(n).toBeGreaterThan(1);
@@ -186,7 +186,7 @@ test("a full disk costs no line and leaves no half line", async (context) => {
 });
 
 test("a file forwarder acknowledges what is in the file", async () => {
-  const settings = file(path.join(directory, "out", "traces"), { durability: "disk" });
+  const settings = file(path.join(directory, "out"), { durability: "disk" });
   const harness = new Harness([settings]);
   endings.push(() => harness.stop());
   harness.publishSpans(0, 200, 1);

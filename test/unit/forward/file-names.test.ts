@@ -1,15 +1,5 @@
 import { expect, test } from "vitest";
-import {
-  fileName, ownFiles, planRemovals, splitPath,
-} from "../../../engine/forward/file-names.ts";
-
-test("a path is a directory and a prefix", () => {
-  expect(splitPath("/var/spans/traces")).toEqual({ directory: "/var/spans", prefix: "traces" });
-  expect(splitPath("/var/spans/traces.jsonl")).toEqual({
-    directory: "/var/spans", prefix: "traces",
-  });
-  expect(splitPath("traces")).toEqual({ directory: ".", prefix: "traces" });
-});
+import { fileName, ownFiles, planRemovals } from "../../../engine/forward/file-names.ts";
 
 test("a name carries the UTC second and a number", () => {
   expect(fileName("traces", Date.UTC(2026, 0, 31, 23, 59, 59, 999), 12))
