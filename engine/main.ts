@@ -66,18 +66,31 @@ async function main(): Promise<void> {
   const { settings, source } = readSettings(facts);
   const gateway = new Gateway(settings, facts.version);
   let stopping = false;
+  let died = false;
+  // When a thread died, what fails because of it says nothing new.
+  const onFailure = async (error: unknown): Promise<void> => {
+    if (!died) await refuse(error, gateway);
+  };
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(EXIT_SAFE); // what was acknowledged is on disk
+    if (stopping) {
+      void gateway.abandon(EXIT_SAFE); // what was acknowledged is on disk
+      return;
+    }
     stopping = true;
-    void stop(gateway, signal);
+    stop(gateway, signal).catch(onFailure);
   };
   gateway.threadsEnded().catch((error: unknown) => {
+    died = true;
     writeLog(logFile(settings), "error", "a thread died; a restart recovers from disk", {
       error: error instanceof Error ? error.stack ?? error.message : String(error),
     });
-    process.exit(EXIT_LANE_DIED);
+    void gateway.abandon(EXIT_LANE_DIED);
   });
-  await gateway.start();
+  try {
+    await gateway.start();
+  } catch (error) {
+    return await onFailure(error);
+  }
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
   process.stdout.write(banner(settings, source, facts.version, gateway));
@@ -90,11 +103,14 @@ async function stop(gateway: Gateway, signal: string): Promise<void> {
   process.exit(lostSpans(sheet) > 0 ? EXIT_LOST : EXIT_SAFE);
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof GatewayError) {
-    process.stderr.write(`tailrace: ${error.message}\n`);
-    process.exit(EXIT_REFUSED);
-  }
-  process.stderr.write(`tailrace: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(EXIT_BUG);
-});
+/** Says why there is no gateway, and ends; `gateway` when its threads have begun. */
+async function refuse(error: unknown, gateway: Gateway | null): Promise<never> {
+  const expected = error instanceof GatewayError;
+  process.stderr.write(expected ? `tailrace: ${error.message}\n`
+    : `tailrace: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+  const exitCode = expected ? EXIT_REFUSED : EXIT_BUG;
+  if (gateway !== null) return await gateway.abandon(exitCode);
+  process.exit(exitCode);
+}
+
+main().catch((error: unknown) => void refuse(error, null));

@@ -27,7 +27,7 @@ export function run(options: BenchOptions): BenchResult {
     { length: index.partCount }, (_, part) => part % KEEP_EVERY === 0 ? 1 : 0,
   );
   const renderer = new OtlpRenderer();
-  const target = new Uint8Array(new SharedArrayBuffer(TARGET_BYTES));
+  const target = Buffer.from(new SharedArrayBuffer(TARGET_BYTES));
   const rounds = options.smoke ? 2 : 20_000;
   let keptSpans = 0;
   let outputBytes = 0;

@@ -2,7 +2,7 @@
 // worth nothing later.
 
 import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from "node:child_process";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, release, totalmem, type } from "node:os";
 import { fileURLToPath } from "node:url";
 import { CHECKOUT } from "./checkout.ts";
 
@@ -34,7 +34,7 @@ export function benchContext(): Record<string, number | string> {
     machine: processors[0]?.model ?? "unknown",
     cores: processors.length,
     memoryGib: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
+    kernel: `${type()} ${release()}`,
   };
 }
 

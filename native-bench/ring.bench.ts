@@ -10,7 +10,7 @@ import { createSlotRing, SlotRingProducer } from "../engine/ring/slot-ring.ts";
 import { createWakeWord, WakeWord } from "../engine/ring/wake-word.ts";
 import { builtFile } from "./checkout.ts";
 import { otlpPayload, referenceShape } from "./load/payload.ts";
-import { hashWords, type RingConsumerPlan } from "./load/ring-consumer.ts";
+import { hashWords, type RingConsumerPlan } from "./load/ring-passage.ts";
 import { rounded, runWhenMain, type BenchOptions, type BenchResult } from "./result.ts";
 
 const SEED = 20_261_121;

@@ -12,8 +12,8 @@ import type { FrontDoor } from "../front-door/front-door.ts";
 import { OTLP_TRACES } from "../front-door/routes.ts";
 import { UwsDoor } from "../front-door/uws-door.ts";
 import {
-  COMMAND_DECIDE, COMMAND_KEEP, COMMAND_STOP, Control, PHASE_SENT, PRESSURE_DECIDE, PRESSURE_NONE,
-  PRESSURE_REFUSE,
+  COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_KEEP, COMMAND_RUN, COMMAND_STOP, Control, PHASE_SENT,
+  PRESSURE_DECIDE, PRESSURE_NONE, PRESSURE_REFUSE, type Command,
 } from "../lane/control.ts";
 import { DataDirectory } from "../log/data-directory.ts";
 import { HealthWords } from "../part/health-words.ts";
@@ -43,6 +43,8 @@ const STORAGE_MS = 500;
 const DECIDE_SHARE = 0.9;
 /** After the forwarders are flushed, lanes need this long to commit the last acknowledgements. */
 const LAST_ACKNOWLEDGEMENTS_MS = 1_000;
+/** Lanes told to return at once do so after their transaction; only a stuck disk takes longer. */
+const ABANDON_MS = 5_000;
 /** Recovery that takes longer says so, and how far it is, this often. */
 const RECOVERY_REPORT_MS = 5_000;
 
@@ -180,7 +182,20 @@ export class Gateway {
     while (!this.#control.allQuiet() && performance.now() < deadlineMs) await sleep(POLL_MS);
   }
 
-  #command(command: typeof COMMAND_KEEP | typeof COMMAND_DECIDE | typeof COMMAND_STOP): void {
+  /**
+   * Ends the process and finishes nothing: what was acknowledged is on disk. Lanes leave their
+   * transactions first: process.exit waits for all threads, and one that it stops inside a
+   * transaction of lmdb waits for itself, for ever.
+   */
+  async abandon(exitCode: number): Promise<never> {
+    this.#command(COMMAND_ABANDON);
+    const stuck = setTimeout(() => process.kill(process.pid, "SIGKILL"), ABANDON_MS);
+    await this.#pool.allEnded();
+    clearTimeout(stuck);
+    process.exit(exitCode);
+  }
+
+  #command(command: Exclude<Command, typeof COMMAND_RUN>): void {
     this.#control.command = command;
     for (const memory of this.#shared.lanes[0]?.wake.lanes ?? []) new WakeWord(memory).wake();
   }
@@ -230,7 +245,7 @@ export class Gateway {
   #doorFailed(error: unknown, source: string): void {
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
     writeLog(logFile(this.settings), "error", "a bug in the front door", { source, error: text });
-    if (source === "completions") process.exit(1); // replies may be missing; the log has everything
+    if (source === "completions") void this.abandon(1); // replies may be missing
   }
 }
 

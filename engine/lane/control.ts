@@ -1,7 +1,7 @@
 // The control words of the process, one SharedArrayBuffer that every thread sees.
 //
 // [0] command, written by main: RUN, KEEP (stop and leave undecided traces on disk), DECIDE (judge all
-//     now), STOP (commit and return)
+//     now), STOP (commit and return), ABANDON (return at once: the process ends, the log has everything)
 // [1] storage bytes in use in KiB, added up by main from the lanes' words
 // [2] storage pressure, written by main: 0 none, 1 decide early, 2 refuse payloads too
 // [3] generation counter: the last generation id given out, incremented by lanes
@@ -11,8 +11,9 @@ export const COMMAND_RUN = 0;
 export const COMMAND_KEEP = 1;
 export const COMMAND_DECIDE = 2;
 export const COMMAND_STOP = 3;
-export type Command =
-  | typeof COMMAND_RUN | typeof COMMAND_KEEP | typeof COMMAND_DECIDE | typeof COMMAND_STOP;
+export const COMMAND_ABANDON = 4;
+export type Command = typeof COMMAND_RUN | typeof COMMAND_KEEP | typeof COMMAND_DECIDE
+  | typeof COMMAND_STOP | typeof COMMAND_ABANDON;
 
 /** Phases of a lane; each is entered by all lanes before any goes on to the next but one. */
 export const PHASE_STARTING = 0;

@@ -20,7 +20,7 @@ import {
   BATCH_HEADER_WORDS, FINGERPRINT_WORDS, MEMORY_WORDS,
 } from "../traces/memory-layout.ts";
 import {
-  COMMAND_DECIDE, COMMAND_RUN, COMMAND_STOP, PHASE_LOADED, PHASE_SENT, PHASE_STOPPED,
+  COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_RUN, COMMAND_STOP, PHASE_LOADED, PHASE_SENT, PHASE_STOPPED,
   PRESSURE_DECIDE, PRESSURE_REFUSE,
 } from "./control.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -59,6 +59,7 @@ export class Lane {
     const report = recovery.load((full) => {
       parts.flush();
       if (!full) return;
+      if (control.command === COMMAND_ABANDON) throw new Error("abandoned while loading the log");
       this.#takeParts(); // the other lane may wait for room here
       Atomics.wait(IDLE, 0, 0, 1);
     });
@@ -69,24 +70,29 @@ export class Lane {
     control.setPhase(plan.lane, PHASE_LOADED);
   }
 
-  /** Runs until STOP. Blocks the thread when there is nothing to do. */
+  /** Runs until STOP or ABANDON. Blocks the thread when there is nothing to do. */
   run(): void {
-    const { control, wake, clock, counters, plan } = this.#in;
-    while (control.command !== COMMAND_STOP) {
+    const { control, wake } = this.#in;
+    while (control.command < COMMAND_STOP) {
       const snapshot = wake.snapshot();
-      clock.tick();
-      const worked = this.turn();
-      control.beat(plan.lane, clock.nowMs);
-      counters.add(LANE_TURNS, 1);
-      counters.add(LANE_BUSY_SECONDS, (clock.preciseMs() - clock.nowMs) / 1000);
-      counters.publish();
-      if (!worked) wake.waitSync(snapshot, SLEEP_MS);
+      if (!this.step()) wake.waitSync(snapshot, SLEEP_MS);
     }
-    this.#stop();
+    if (control.command === COMMAND_STOP) this.#stop();
   }
 
-  /** One turn. @returns true when there may be more to do at once. */
-  turn(): boolean {
+  /** One turn and its counters. @returns true when there may be more to do at once. */
+  step(): boolean {
+    const { control, clock, counters, plan } = this.#in;
+    clock.tick();
+    const worked = this.#turn();
+    control.beat(plan.lane, clock.nowMs);
+    counters.add(LANE_TURNS, 1);
+    counters.add(LANE_BUSY_SECONDS, (clock.preciseMs() - clock.nowMs) / 1000);
+    counters.publish();
+    return worked;
+  }
+
+  #turn(): boolean {
     let worked = this.#takeAcknowledgements();
     if (this.#takeDecisions()) worked = true;
     if (this.#takeParts()) worked = true;

@@ -140,7 +140,8 @@ class Replay {
           continue;
         }
         const kind = this.#reader.kind as WordsKind; // scan() noted keys of these kinds only
-        this.#visitor.onWords(kind, this.#words, this.#copyWords(), generation.id);
+        const count = this.#copyWords(); // may replace #words
+        this.#visitor.onWords(kind, this.#words, count, generation.id);
       }
     });
   }
@@ -190,7 +191,7 @@ class Replay {
         this.#states(generation, this.#copyWords());
         return reader.pieces;
       case KIND_KEPT:
-        noteKept(generation, this.#words, this.#copyWords());
+        this.#kept(generation, this.#copyWords());
         this.#noteWords(generation, key);
         return reader.pieces;
       case KIND_DECISIONS:
@@ -247,6 +248,10 @@ class Replay {
       at = end;
     }
     if (at !== count) this.#report.corruptEntries++;
+  }
+
+  #kept(generation: Generation, count: number): void {
+    noteKept(generation, this.#words, count);
   }
 
   #noteWords(generation: Generation, key: number): void {

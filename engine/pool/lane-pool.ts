@@ -35,6 +35,11 @@ export class LanePool {
     await Promise.all(this.#tasks);
   }
 
+  /** Resolves when every lane has returned or died. */
+  async allEnded(): Promise<void> {
+    await Promise.allSettled(this.#tasks);
+  }
+
   /** Ends the threads; every lane must have returned. */
   async close(): Promise<void> {
     await this.ended();

@@ -16,7 +16,6 @@ const MIB = 1024 * 1024;
 const CLOSED = "The balance closes";
 /** Beyond DecisionWait, for deciding and delivering what the load left behind. */
 const SETTLE_MS = 60_000;
-const SETTLE_POLL_MS = 100;
 const SAMPLE_PERCENT = 10;
 
 /** What is done to the gateway. */
@@ -68,6 +67,9 @@ export async function runScenario(scenario: Scenario): Promise<BenchResult> {
     const gateway = await GatewayProcess.start(directory, settingsOf(scenario, sink.url));
     try {
       return resultOf(scenario, await observe(scenario, gateway, sink));
+    } catch (error) {
+      throw new Error(`${scenario.name} failed; the gateway said:\n${gateway.output}`,
+        { cause: error });
     } finally {
       await gateway.kill();
     }
@@ -102,21 +104,15 @@ async function observe(
   const peaks: Peaks = { residentBytes: idleBytes, tracesLive: 0 };
   const cpuBefore = cpuTime(gateway.pid);
   const ended = new AbortController();
-  const sampling = samplePeaks(gateway, peaks, scenario.sampleMs, ended.signal);
-  let load: LoadResult;
-  let settled = true;
-  try {
-    load = await runLoad({
+  const [load] = await Promise.all([
+    runLoad({
       port: gateway.port, payload, connections: scenario.connections, seconds: scenario.seconds,
       requestsPerSecond: scenario.spansPerSecond / spansPerBody,
       requestsMax: scenario.requestsMax, spread: scenario.spread, seed,
-    });
-    await samplePeak(gateway, peaks);
-    if (scenario.settle) settled = await settle(gateway, scenario.decisionWaitSeconds * 1000);
-  } finally {
-    ended.abort();
-    await sampling;
-  }
+    }).finally(() => ended.abort()),
+    samplePeaks(gateway, peaks, scenario.sampleMs, ended.signal),
+  ]);
+  const settled = await settle(scenario, gateway, peaks);
   const metrics = await gateway.metrics();
   const end = await gateway.stop();
   return {
@@ -133,23 +129,28 @@ async function samplePeaks(
   }
 }
 
-async function samplePeak(gateway: GatewayProcess, peaks: Peaks): Promise<void> {
+/** @returns spans that are undecided, or kept and not delivered. */
+async function samplePeak(gateway: GatewayProcess, peaks: Peaks): Promise<number> {
   peaks.residentBytes = Math.max(peaks.residentBytes, residentBytes(gateway.pid));
-  const { lanes } = await gateway.status();
+  const { lanes, balance } = await gateway.status();
   const live = lanes.reduce((sum, lane) => sum + lane.tracesLive, 0);
   peaks.tracesLive = Math.max(peaks.tracesLive, live);
+  return balance.forwarders.reduce((sum, each) => sum + each.inFlight + each.waiting, 0);
 }
 
 /** Waits until nothing is undecided or undelivered; false when that takes too long. */
-async function settle(gateway: GatewayProcess, decisionWaitMs: number): Promise<boolean> {
-  const deadline = performance.now() + decisionWaitMs + SETTLE_MS;
-  while (performance.now() < deadline) {
-    const { balance } = await gateway.status();
-    const open = balance.forwarders.reduce((sum, each) => sum + each.inFlight + each.waiting, 0);
-    if (open === 0) return true;
-    await sleep(SETTLE_POLL_MS);
+async function settle(
+  scenario: Scenario, gateway: GatewayProcess, peaks: Peaks,
+): Promise<boolean> {
+  let open = await samplePeak(gateway, peaks);
+  if (!scenario.settle) return true;
+  const deadline = performance.now() + scenario.decisionWaitSeconds * 1000 + SETTLE_MS;
+  while (open > 0) {
+    if (performance.now() > deadline) return false;
+    await sleep(scenario.sampleMs);
+    open = await samplePeak(gateway, peaks);
   }
-  return false;
+  return true;
 }
 
 function resultOf(scenario: Scenario, seen: Observation): BenchResult {
@@ -180,7 +181,7 @@ function resultOf(scenario: Scenario, seen: Observation): BenchResult {
       p50Ms: load.p50Ms, p90Ms: load.p90Ms, p99Ms: load.p99Ms, maxMs: load.maxMs,
       memoryMib: Math.round(peaks.residentBytes / MIB),
       memoryIdleMib: Math.round(seen.idleBytes / MIB), tracesLivePeak: peaks.tracesLive,
-      bytesPerLiveTrace: Math.round((peaks.residentBytes - seen.idleBytes) / peaks.tracesLive) || 0,
+      ...(scenario.tracesLiveMin > 0 && { bytesPerLiveTrace: bytesPerTrace(seen) }),
       spansKept: kept, spansForwarded: sumOf(metrics, "tailrace_spans_acknowledged_total"),
       sinkRequests: sink.requests, sinkBytes: sink.bytes,
       sinkCpuSeconds: sink.cpuSeconds, loadCpuSeconds: load.cpuSeconds,
@@ -190,6 +191,11 @@ function resultOf(scenario: Scenario, seen: Observation): BenchResult {
       ...(fault !== "" && { fault }),
     },
   };
+}
+
+/** Everything that grew with the load, rings included. */
+function bytesPerTrace({ peaks, idleBytes }: Observation): number {
+  return Math.round((peaks.residentBytes - idleBytes) / peaks.tracesLive);
 }
 
 /** Why the run does not count; empty when it does. */

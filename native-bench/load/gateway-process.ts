@@ -74,6 +74,11 @@ export class GatewayProcess {
     return pid;
   }
 
+  /** The last of what it printed. */
+  get output(): string {
+    return this.#output;
+  }
+
   /** GET /status. */
   async status(): Promise<StatusReport> {
     return JSON.parse(await this.#get("/status")) as StatusReport; // the same build wrote it

@@ -1,32 +1,16 @@
 // The reading thread of ring.bench.ts: takes a given number of messages, hashes every word, answers
 // with the hash. Sleeps as a lane does when there is nothing.
 
-import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
+import { assert } from "../../engine/base/assert.ts";
 import { ByteRingConsumer } from "../../engine/ring/byte-ring.ts";
 import { SlotRingConsumer } from "../../engine/ring/slot-ring.ts";
 import { WakeWord } from "../../engine/ring/wake-word.ts";
-
-/** What the thread gets when it starts. */
-export interface RingConsumerPlan {
-  readonly kind: "bodies" | "slots";
-  readonly memory: SharedArrayBuffer;
-  readonly count: number;
-  /** The consumer waits on it. */
-  readonly wake: SharedArrayBuffer;
-  /** The producer waits on it when the ring is full. */
-  readonly room: SharedArrayBuffer;
-}
+import { hashWords, type RingConsumerPlan } from "./ring-passage.ts";
 
 const WAIT_MS = 100;
 /** Messages between two releases: about what a lane takes in a turn. */
 const MESSAGES_PER_RELEASE = 16;
-
-/** Folds words [at, end) into a hash. */
-export function hashWords(words: Uint32Array, at: number, end: number, hash: number): number {
-  let next = hash;
-  for (let word = at; word < end; word++) next = (Math.imul(next, 31) + words[word]!) | 0;
-  return next;
-}
 
 function takeBodies(plan: RingConsumerPlan, wake: WakeWord, room: WakeWord): number {
   const ring = new ByteRingConsumer(plan.memory);
@@ -67,9 +51,9 @@ function takeSlots(plan: RingConsumerPlan, wake: WakeWord, room: WakeWord): numb
   return hash;
 }
 
-if (!isMainThread && parentPort !== null) {
-  const plan = workerData as RingConsumerPlan;
-  const take = plan.kind === "bodies" ? takeBodies : takeSlots;
-  parentPort.postMessage("ready");
-  parentPort.postMessage(take(plan, new WakeWord(plan.wake), new WakeWord(plan.room)));
-}
+const port = parentPort;
+assert(port !== null, "the consumer runs in a thread of its own");
+const plan = workerData as RingConsumerPlan;
+const take = plan.kind === "bodies" ? takeBodies : takeSlots;
+port.postMessage("ready");
+port.postMessage(take(plan, new WakeWord(plan.wake), new WakeWord(plan.room)));

@@ -64,7 +64,7 @@ function checkRendering(payload: Uint8Array, spans: number): void {
   renderer.prepare(payload, 0, payload.length, index, wanted, [SUFFIX, new Uint8Array(0)]);
   const firstBytes = renderer.measure(0, end);
   let wantedSpans = renderer.spanCount;
-  const output = new Uint8Array(firstBytes + payload.length * 2 + spans * SUFFIX.length * 2);
+  const output = Buffer.alloc(firstBytes + payload.length * 2 + spans * SUFFIX.length * 2);
   const next = renderer.write(output, 0);
   expect(next).toBe(firstBytes);
   const secondBytes = renderer.measure(end, index.spanCount);

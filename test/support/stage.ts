@@ -9,6 +9,8 @@ import { FATE_POLICIES, Traffic, type TrafficOptions } from "./traffic.ts";
 
 /** What is shown of a gateway's output when its test fails. */
 const OUTPUT_SHOWN = 4000;
+/** With TAILRACE_KEEP=1 the directories of failed tests stay. */
+const KEEP_FAILED = process.env["TAILRACE_KEEP"] === "1";
 
 /**
  * One test's gateway, backends and clients, in a directory of its own. Everything ends with the
@@ -23,6 +25,7 @@ export class Stage {
   readonly #gateways: GatewayProcess[] = [];
   readonly #backends: RecordingBackend[] = [];
   readonly #traffic: Traffic[] = [];
+  #failed = false;
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -93,10 +96,12 @@ export class Stage {
       .map(async (gateway) => await gateway.kill()));
     await Promise.all(this.#traffic.map(async (traffic) => await traffic.stop()));
     for (const backend of this.#backends) await backend.down();
-    fs.rmSync(this.directory, { recursive: true, force: true });
+    if (this.#failed && KEEP_FAILED) process.stderr.write(`its data is in ${this.directory}\n`);
+    else fs.rmSync(this.directory, { recursive: true, force: true });
   }
 
   #show(): void {
+    this.#failed = true;
     process.stderr.write(`seed: TAILRACE_SEED=${this.random.seed}\n`);
     this.#gateways.forEach((gateway, index) => {
       process.stderr.write(

@@ -8,6 +8,7 @@
 //       12 <size> [Span as received] [suffix: attributes = 9]
 
 import { assert } from "../../base/assert.ts";
+import { copyBytes } from "../../base/copy-bytes.ts";
 import {
   GROUP_RESOURCE_AT, GROUP_RESOURCE_END, GROUP_SCOPE_AT, GROUP_SCOPE_END, GROUP_WORDS, SPAN_AT,
   SPAN_BYTES, SPAN_GROUP, SPAN_PART, SPAN_WORDS, type RecordIndex,
@@ -23,8 +24,8 @@ const TAG_CHILD = 0x12;
 /** Around a message: its tag and the longest size. */
 const FIELD_HEADER_BYTES_MAX = 6;
 const OUTPUT_BYTES_MAX = 0x7fff_ffff;
-/** Below this a loop beats a view and a copy; see native-bench/render.bench.ts. */
-const COPY_BYTES_SMALL = 48;
+/** Up to here a loop beats the call of a copy; see native-bench/render.bench.ts. */
+const COPY_BYTES_SMALL = 72;
 const GROUPS_FIRST = 16;
 const numbers = read;
 const LOW = READ_LOW;
@@ -154,7 +155,7 @@ export class OtlpRenderer {
    * Writes what the last measure() sized; `target` may be shared memory.
    * @returns the offset after it.
    */
-  write(target: Uint8Array, at: number): number {
+  write(target: Buffer, at: number): number {
     const index = this.#prepared();
     assert(at + this.outputBytes <= target.length, "room for the output");
     let next = at;
@@ -224,7 +225,7 @@ export class OtlpRenderer {
   }
 
   #writeScope(
-    index: RecordIndex, group: number, firstSpan: number, target: Uint8Array, at: number,
+    index: RecordIndex, group: number, firstSpan: number, target: Buffer, at: number,
   ): number {
     const groupAt = group * GROUP_WORDS;
     let next = writeHeader(target, at, TAG_SCOPE_SPANS, this.scopeBytes[group]!);
@@ -241,8 +242,8 @@ export class OtlpRenderer {
       const bytes = index.spans[spanAt + SPAN_BYTES]!;
       const from = this.bodyAt + index.spans[spanAt + SPAN_AT]!;
       next = writeHeader(target, next, TAG_SPAN, bytes + suffix.length);
-      next = copyBytes(this.bytes, from, from + bytes, target, next);
-      next = copyBytes(suffix, 0, suffix.length, target, next);
+      next = copyRange(this.bytes, from, from + bytes, target, next);
+      next = copyRange(suffix, 0, suffix.length, target, next);
     }
     return next;
   }
@@ -286,7 +287,7 @@ function ownFieldsBytes(bytes: Uint8Array, at: number, end: number): number {
 
 /** Copies what ownFieldsBytes() counts, neighbouring fields together. */
 function copyOwnFields(
-  bytes: Uint8Array, at: number, end: number, target: Uint8Array, targetAt: number,
+  bytes: Uint8Array, at: number, end: number, target: Buffer, targetAt: number,
 ): number {
   let targetNext = targetAt;
   let copyFrom = at;
@@ -294,12 +295,12 @@ function copyOwnFields(
   while (next < end) {
     const fieldEnd = endOfField(bytes, next, end);
     if (numbers[LOW] === TAG_CHILD) {
-      targetNext = copyBytes(bytes, copyFrom, next, target, targetNext);
+      targetNext = copyRange(bytes, copyFrom, next, target, targetNext);
       copyFrom = fieldEnd;
     }
     next = fieldEnd;
   }
-  return copyBytes(bytes, copyFrom, end, target, targetNext);
+  return copyRange(bytes, copyFrom, end, target, targetNext);
 }
 
 /** End of the field at `at`, its tag left in `read`; well-formed, because it was scanned. */
@@ -313,18 +314,18 @@ function endOfField(bytes: Uint8Array, at: number, end: number): number {
   return fieldEnd;
 }
 
-function copyBytes(
-  bytes: Uint8Array, from: number, end: number, target: Uint8Array, at: number,
+function copyRange(
+  bytes: Uint8Array, from: number, end: number, target: Buffer, at: number,
 ): number {
   if (end - from > COPY_BYTES_SMALL) {
-    target.set(bytes.subarray(from, end), at);
+    copyBytes(bytes, from, end, target, at);
   } else {
     for (let next = from; next < end; next++) target[at + next - from] = bytes[next]!;
   }
   return at + end - from;
 }
 
-function writeHeader(target: Uint8Array, at: number, tag: number, size: number): number {
+function writeHeader(target: Buffer, at: number, tag: number, size: number): number {
   target[at] = tag;
   let next = at + 1;
   let rest = size;

@@ -144,6 +144,7 @@ describe("RecordIndex folding", () => {
     };
     for (let payload = 0; payload < 5; payload++) fill(ids);
     index.epoch = 0xffff_fffe;
+    for (let payload = 0; payload < 6; payload++) fill([[0, 0, 0, 99]]);
     for (let payload = 0; payload < 8; payload++) fill(ids.toReversed().slice(payload * 4));
   });
 

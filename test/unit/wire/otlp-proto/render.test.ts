@@ -48,7 +48,7 @@ function render(
   record.set(payload, 32);
   renderer.prepare(record, 32, 32 + payload.length, index, Uint32Array.from(wanted), suffixes);
   const bytes = renderer.measure(0, index.spanCount);
-  const target = new Uint8Array(new SharedArrayBuffer(bytes + 20)).fill(0xee);
+  const target = Buffer.from(new SharedArrayBuffer(bytes + 20)).fill(0xee);
   expect(renderer.write(target, 7)).toBe(7 + bytes);
   renderer.release();
   const around = [...target.subarray(0, 7), ...target.subarray(7 + bytes)];
@@ -167,7 +167,7 @@ describe("OtlpRenderer", () => {
       for (let first = 0; first < index.spanCount;) {
         const end = renderer.planEnd(first, bytesMax);
         expect(end).toBeGreaterThan(first);
-        const piece = new Uint8Array(renderer.measure(first, end));
+        const piece = Buffer.alloc(renderer.measure(first, end));
         if (renderer.spanCount > 1) expect(piece.length).toBeLessThanOrEqual(bytesMax);
         expect(renderer.write(piece, 0)).toBe(piece.length);
         wantedSpans += renderer.spanCount;
@@ -191,7 +191,7 @@ describe("OtlpRenderer", () => {
       .toThrow("each part is wanted or not");
     renderer.prepare(PAYLOAD, 0, PAYLOAD.length, index, wanted, [EMPTY]);
     const bytes = renderer.measure(0, index.spanCount);
-    expect(() => renderer.write(new Uint8Array(bytes), 1)).toThrow("room for the output");
+    expect(() => renderer.write(Buffer.alloc(bytes), 1)).toThrow("room for the output");
     renderer.release();
     expect(() => renderer.measure(0, 1)).toThrow("prepare() comes first");
   });
