@@ -1,10 +1,12 @@
-// Every bench by name, in the order of a span's way, and the ratios between them that mean something.
+// Every bench by name, in the order of a span's way, and the ratios between them that mean
+// something.
 
 import { run as runChain, runMemory, runOverload, runSmall } from "./chain.bench.ts";
 import { run as runEvaluate } from "./evaluate.bench.ts";
 import { run as runFloor } from "./floor.bench.ts";
 import { run as runForward } from "./forward.bench.ts";
 import { run as runFrontDoor } from "./front-door.bench.ts";
+import { run as runLane } from "./lane.bench.ts";
 import { run as runLog } from "./log.bench.ts";
 import { run as runRender } from "./render.bench.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
@@ -32,6 +34,7 @@ export const BENCHES: readonly Bench[] = [
   bench("evaluate", "traces judged by three policies, one core", runEvaluate, false),
   bench("render", "kept spans from a record to a ring, one core", runRender, false),
   bench("forward", "kept spans to a backend, no compression", runForward, true),
+  bench("lane", "log, scan, traces, decisions and rendering together", runLane, false),
   bench("chain", "everything, 32 connections, a tenth kept", runChain, true),
   bench("overload", "the same, 500,000 spans/s offered", runOverload, true),
   bench("memory", "the same, a million undecided traces", runMemory, true),
@@ -50,7 +53,10 @@ export const RATIOS: readonly Ratio[] = [
   { about: "scan, of a walk in C", stage: ["scan", ""], floor: ["floor", "walkSpansPerSecond"] },
   { about: "log, of pwrite in C", stage: ["log", ""], floor: ["floor", "appendSpansPerSecond"] },
   { about: "ring, of memcpy in C", stage: ["ring", ""], floor: ["floor", "copySpansPerSecond"] },
-  { about: "chain per CPU-second, of scan", stage: ["chain", "spansPerCpuSecond"], floor: ["scan", ""] },
+  {
+    about: "chain per CPU-second, of scan",
+    stage: ["chain", "spansPerCpuSecond"], floor: ["scan", ""],
+  },
 ];
 
 function bench(

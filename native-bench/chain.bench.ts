@@ -14,9 +14,9 @@ const REFERENCE: Scenario = {
   requestsMax: 0, spread: 4, decisionWaitSeconds: 5, settle: true, tracesLiveMin: 0,
   sampleMs: 1_000, seed: 20_261_121,
 };
-/** A hundred bodies can be under way: enough that none waits for a free connection of ours. */
+/** More bodies than a lane's ring takes: the gateway has to refuse, not we to wait. */
 const OVERLOAD: Scenario = {
-  ...REFERENCE, name: "chain-overload", connections: 100, seconds: 30, spansPerSecond: 500_000,
+  ...REFERENCE, name: "chain-overload", connections: 512, seconds: 30, spansPerSecond: 500_000,
 };
 const TRACES = 1_050_000;
 /** Of a body of the reference: as many traces as pairs of spans. */

@@ -67,7 +67,7 @@ export function run(options: BenchOptions): BenchResult {
       seed: SEED, traces: TRACES, rounds,
       threePoliciesNs: three.ns, threePoliciesKept: three.kept,
       sixMixedPoliciesNs: six.ns, sixMixedPoliciesKept: six.kept,
-      votesHash: ((three.hash ^ six.hash) >>> 0).toString(16),
+      resultHash: ((three.hash ^ six.hash) >>> 0).toString(16),
     },
   };
 }

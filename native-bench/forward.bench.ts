@@ -1,8 +1,9 @@
-// The forwarder alone: messages as lanes render them, through the real ring, batches and OTLP client,
-// to a sink in a process of its own. Without compression and with gzip level 1. The rings are filled
-// by this thread too, which costs one copy of each message.
+// The forwarder alone: messages as lanes render them, through the real ring, batches and OTLP
+// client, to a sink in a process of its own. Without compression and with gzip level 1. The ring is
+// filled by this thread too, which costs one copy of each message.
 
 import { systemClock } from "../engine/base/clock.ts";
+import { copyBytes } from "../engine/base/copy-bytes.ts";
 import { createProgress, ForwarderLoop } from "../engine/forward/forwarder-loop.ts";
 import type { OtlpForwarderSettings } from "../engine/forward/forwarder-settings.ts";
 import {
@@ -134,7 +135,7 @@ class Feed {
     producer.words[wordAt + MESSAGE_SPANS] = SPANS_PER_MESSAGE;
     producer.words[wordAt + MESSAGE_PAYLOAD_BYTES] = payload.length;
     producer.words[wordAt + MESSAGE_FLAGS] = 0;
-    producer.bytes.set(payload, at + MESSAGE_PAYLOAD_AT);
+    copyBytes(payload, 0, payload.length, producer.bytes, at + MESSAGE_PAYLOAD_AT);
     producer.publish(MESSAGE_PAYLOAD_AT + payload.length);
     return true;
   }

@@ -1,5 +1,5 @@
-// One lane alone: payloads in its ring, turns in this thread, rendered spans taken and acknowledged at
-// once. What the whole chain costs without the front door, the forwarder thread and the sockets.
+// One lane alone: payloads in its ring, turns in this thread, rendered spans taken and acknowledged
+// at once. What the whole chain costs without the front door, the forwarder thread and the sockets.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

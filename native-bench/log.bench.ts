@@ -37,7 +37,10 @@ export function run(options: BenchOptions): BenchResult {
     return {
       name: "log",
       spansPerSecond: writing.spansPerSecond,
-      detail: { seed: SEED, commits, ...writing.detail, ...reading, ...recovery },
+      detail: {
+        seed: SEED, commits, ...writing.detail, ...reading, ...recovery,
+        resultHash: `${recovery["recoveredRecords"]}-${recovery["recoveredUnsettledParts"]}`,
+      },
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -49,7 +52,8 @@ function openLog(directory: string, generationBytes: number, firstGeneration: nu
   return new LaneLog({
     directory: join(directory, "lane-0"), durability: "process", generationBytes,
     generationAgeMs: 60_000, entriesMax: 262_144, environmentsMax: 4,
-    mappedBytesMax: 128 * 1024 * 1024, reserveBytes: 0, unverifiedReadMs: 60_000, storageKind: STORAGE_LOG,
+    mappedBytesMax: 128 * 1024 * 1024, reserveBytes: 0, unverifiedReadMs: 60_000,
+    storageKind: STORAGE_LOG,
     nextGeneration: () => ++generation, meta: () => new Uint8Array(100),
   }, { ...MACHINE, storage: new StorageAccount() });
 }

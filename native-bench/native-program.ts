@@ -1,5 +1,6 @@
 // Small C programs of the benches: compiled on the machine that runs them, once, into a directory
-// of this user below the system's temporary one. A changed source, compiler or flag is a new program.
+// of this user below the system's temporary one. A changed source, compiler or flag makes a new
+// program.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -41,11 +41,12 @@ export function rowText(name: string, result: BenchResult, about: string): strin
 /** What became of the spans of a whole chain. */
 function accountText(detail: BenchResult["detail"]): string {
   const say = (key: string): string => valueText(detail[key]);
-  return `${" ".repeat(NAME_COLUMNS)}  ${say("spansAccepted")} spans accepted (answers ${say("answers")}; `
-    + `refused because ${say("refusedBecause")}), ${say("spansKept")} kept, `
-    + `${say("spansForwarded")} forwarded, ${say("spansLost")} lost;\n${" ".repeat(NAME_COLUMNS)}  `
-    + `balance ${say("balance")}; at most ${say("tracesLivePeak")} traces at once; `
-    + `slowest answer ${say("maxMs")} ms`;
+  const indent = " ".repeat(NAME_COLUMNS + 2);
+  return `${indent}${say("spansAccepted")} spans accepted (answers ${say("answers")}; `
+    + `refused because ${say("refusedBecause")})\n`
+    + `${indent}${say("spansKept")} kept, ${say("spansForwarded")} forwarded, `
+    + `${say("spansLost")} lost; the balance ${say("balance")}\n`
+    + `${indent}at most ${say("tracesLivePeak")} traces at once; slowest answer ${say("maxMs")} ms`;
 }
 
 /** What stages reach of their floors, as far as both have run. */
@@ -61,8 +62,8 @@ export function ratioText(results: ReadonlyMap<string, BenchResult>): string {
 
 /** Everything a bench said, one line each. */
 export function detailText(name: string, result: BenchResult): string {
-  const lines = Object.entries(result.detail)
-    .map(([key, value]) => `  ${key.padEnd(KEY_COLUMNS)} ${NAMES.has(key) ? value : valueText(value)}`);
+  const lines = Object.entries(result.detail).map(([key, value]) =>
+    `  ${key.padEnd(KEY_COLUMNS)} ${NAMES.has(key) ? value : valueText(value)}`);
   return [name, ...lines].join("\n");
 }
 

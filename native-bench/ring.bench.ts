@@ -1,9 +1,10 @@
 // The rings between two threads: bodies through a byte ring from this thread to a worker (as from
-// the front door to a lane), and slots of a part's size through a slot ring the same way. The worker
-// reads every word of what it gets into a hash, so that nothing is skipped; the same payloads
-// through one thread show what the hand-over adds.
+// the front door to a lane), and slots of a part's size through a slot ring the same way. The
+// worker hashes a word of every cache line, so that nothing is skipped; the same bodies through one
+// thread show what the hand-over adds, and two ways to copy into shared memory what a copy costs.
 
 import { Worker } from "node:worker_threads";
+import { copyBytes } from "../engine/base/copy-bytes.ts";
 import { MESSAGE_WORDS } from "../engine/part/part-layout.ts";
 import { ByteRingConsumer, ByteRingProducer, createByteRing } from "../engine/ring/byte-ring.ts";
 import { createSlotRing, SlotRingProducer } from "../engine/ring/slot-ring.ts";
@@ -33,6 +34,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const sizes: Sizes = options.smoke
     ? { bodies: 200, slots: 10_000 } : { bodies: 200_000, slots: 20_000_000 };
   const { body } = otlpPayload(referenceShape(SPANS_PER_BODY, 0, SEED));
+  const copies = timeCopies(body, sizes.bodies);
   const alone = passAlone(body, sizes.bodies);
   const bodies = await passBodies(body, sizes.bodies);
   const slots = await passSlots(sizes.slots);
@@ -44,11 +46,33 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       mibPerSecond: Math.round((sizes.bodies * body.length) / bodies.seconds / 2 ** 20),
       microsecondsPerBody: rounded((bodies.seconds * 1e6) / sizes.bodies),
       microsecondsPerBodyInOneThread: rounded((alone.seconds * 1e6) / sizes.bodies),
+      microsecondsPerCopy: copies.copyBytes, microsecondsPerCopyWithSet: copies.set,
       slots: sizes.slots, slotWords: MESSAGE_WORDS,
       nanosecondsPerSlot: rounded((slots.seconds * 1e9) / sizes.slots),
       resultHash: [alone.hash, bodies.hash, slots.hash].join("-"),
     },
   };
+}
+
+/**
+ * Microseconds of a copy into shared memory: copyBytes(), and TypedArray.set. From an odd address,
+ * as bodies come out of a socket's buffer: set then moves byte after byte.
+ */
+function timeCopies(body: Uint8Array, count: number): { copyBytes: number; set: number } {
+  const { bytes } = new ByteRingProducer(createByteRing(RING_BYTES));
+  const time = (copy: (at: number) => void): number => {
+    let at = 0;
+    const began = performance.now();
+    for (let number = 0; number < count; number++) {
+      copy(at);
+      at = at + 2 * body.length > CREDIT_BYTES ? 0 : at + body.length;
+    }
+    return rounded(((performance.now() - began) * 1000) / count);
+  };
+  const copy = (at: number): void => copyBytes(body, 1, body.length, bytes, at);
+  const set = (at: number): void => bytes.set(body.subarray(1), at);
+  time(copy); // the pages become resident
+  return { copyBytes: time(copy), set: time(set) };
 }
 
 interface Passage {
@@ -65,7 +89,7 @@ function passAlone(body: Uint8Array, count: number): Passage {
   const began = performance.now();
   for (let number = 0; number < count; number++) {
     const at = producer.reserve(body.length);
-    producer.bytes.set(body, at);
+    copyBytes(body, 0, body.length, producer.bytes, at);
     producer.publish(body.length);
     const from = consumer.peek() >>> 2;
     hash = hashWords(consumer.words, from, from + (consumer.messageBytes >>> 2), hash);
@@ -85,7 +109,7 @@ async function passBodies(body: Uint8Array, count: number): Promise<Passage> {
         room.waitSync(snapshot, WAIT_MS);
         continue;
       }
-      producer.bytes.set(body, at);
+      copyBytes(body, 0, body.length, producer.bytes, at);
       producer.publish(body.length);
       consumerWake.wake();
       sent++;

@@ -1,6 +1,6 @@
-// One run of the whole chain: load generator → gateway → sink, each a process of its own. Everything
-// is read from outside: answers by the generator, time and memory from /proc, sums from /status,
-// /metrics and the balance sheet that the gateway prints when it ends.
+// One run of the whole chain: load generator → gateway → sink, each a process of its own.
+// Everything is read from outside: answers by the generator, time and memory from /proc, sums from
+// /status, /metrics and the balance sheet that the gateway prints when it ends.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ export interface Scenario {
   /** Bodies in a row that a trace has two spans in: traces have 2 × spread spans. */
   readonly spread: number;
   readonly decisionWaitSeconds: number;
-  /** Wait until all is decided and delivered before the gateway is stopped; else it stays on disk. */
+  /** Wait until all is decided and delivered before the gateway is stopped; else it stays. */
   readonly settle: boolean;
   /** Live traces that the run must pass to count; 0: any. */
   readonly tracesLiveMin: number;
@@ -59,7 +59,7 @@ interface Observation {
   readonly sink: SinkResult;
 }
 
-/** Runs a scenario; the answer has a `fault` when it does not count. Needs Linux and a C compiler. */
+/** Runs a scenario; a `fault` means it does not count. Needs Linux and a C compiler. */
 export async function runScenario(scenario: Scenario): Promise<BenchResult> {
   const directory = mkdtempSync(join(tmpdir(), "tailrace-chain-"));
   const sink = await Sink.start();
@@ -185,7 +185,8 @@ function resultOf(scenario: Scenario, seen: Observation): BenchResult {
       spansKept: kept, spansForwarded: sumOf(metrics, "tailrace_spans_acknowledged_total"),
       sinkRequests: sink.requests, sinkBytes: sink.bytes,
       sinkCpuSeconds: sink.cpuSeconds, loadCpuSeconds: load.cpuSeconds,
-      spansLost: lostOf(metrics), balance: end.output.includes(CLOSED) ? "closes" : "DOES NOT CLOSE",
+      spansLost: lostOf(metrics),
+      balance: end.output.includes(CLOSED) ? "closes" : "DOES NOT CLOSE",
       exitCode: end.exitCode ?? "killed",
       ...(scenario.requestsMax > 0 && !wasRefused && { resultHash: `${accepted}-${kept}` }),
       ...(fault !== "" && { fault }),

@@ -1,5 +1,5 @@
-// OTLP bodies for benches: spans of an HTTP server in Java, ten attributes each, some 440 bytes, and
-// where their ids lie, so that a load generator can renew them in place.
+// OTLP bodies for benches: spans of an HTTP server in Java, ten attributes each, some 440 bytes,
+// and where their ids lie, so that a load generator can renew them in place.
 
 /** Shape of a body; ids and durations come from the seed. */
 export interface PayloadShape {

@@ -34,7 +34,7 @@ export function cpuTime(pid: number): CpuTime {
   };
 }
 
-/** Memory that only this process can use: anonymous and shared pages; mapped files can go. Bytes. */
+/** Bytes that only this process can use: anonymous and shared pages; mapped files can go. */
 export function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return kibibytes(status, "RssAnon") + kibibytes(status, "RssShmem");

@@ -11,7 +11,7 @@ import { fateSampler, Stage } from "../support/stage.ts";
 import { postSpans, spanKey, type SentSpan, type Traffic } from "../support/traffic.ts";
 
 /** More of them make a soak test: TAILRACE_KILLS=200 npx vitest run test/e2e/kill.test.ts */
-const KILLS = Number(process.env["TAILRACE_KILLS"] ?? 4);
+const KILLS = Number(process.env["TAILRACE_KILLS"] ?? 3);
 const TEST_MS = 30_000 + KILLS * 5_000;
 
 interface Backends {
@@ -32,14 +32,18 @@ function nextRun(
 
 /** Everything is delivered, nothing wrong or unknown arrived, and the books close. */
 async function expectAllIsWell(
-  gateway: GatewayProcess, traffic: Traffic, backends: Backends,
+  gateway: GatewayProcess, traffic: Traffic, backends: Backends, timesPerRunMax: number,
 ): Promise<void> {
   await traffic.stop();
   await gateway.settled();
-  expect(traffic.acknowledged.length).toBeGreaterThan(1000);
+  const spans = traffic.acknowledged.length;
+  expect(spans).toBeGreaterThan(1000);
   expect(tracesOf(traffic, "keep").size).toBeGreaterThan(50);
-  expect(reckonSampled(traffic, backends.kept)).toEqual(ALL_IS_WELL);
-  expect(reckonAll(traffic, backends.all)).toEqual(ALL_IS_WELL);
+  expect(reckonSampled(traffic, backends.kept, timesPerRunMax)).toEqual(ALL_IS_WELL);
+  expect(reckonAll(traffic, backends.all, timesPerRunMax)).toEqual(ALL_IS_WELL);
+  // What was acknowledged shortly before a kill may come again, not all that ever was.
+  expect(duplicates(backends.kept).length).toBeLessThan(spans / 4);
+  expect(duplicates(backends.all).length).toBeLessThan(spans / 4);
   const page = await gateway.scrape();
   expect(page.sum("tailrace_spans_lost_total")).toBe(0);
   expect(page.sum("tailrace_kept_spans_lost_total")).toBe(0);
@@ -73,7 +77,7 @@ describe.each([1, 2, 4])("with %i workers", (workers) => {
       gateway = await killAndStart(stage, gateway, next);
     }
     await sleep(500);
-    await expectAllIsWell(gateway, traffic, backends);
+    await expectAllIsWell(gateway, traffic, backends, 1);
   }, TEST_MS);
 });
 
@@ -108,7 +112,7 @@ describe.each([
     await sleep(300);
     backends.kept.status = backends.all.status = 200;
     await Promise.all([backends.kept.up(), backends.all.up()]);
-    await expectAllIsWell(gateway, traffic, backends);
+    await expectAllIsWell(gateway, traffic, backends, 2);
   }, TEST_MS);
 });
 

@@ -88,7 +88,14 @@ export class GatewayProcess {
     fs.mkdirSync(directory, { recursive: true });
     const file = path.join(directory, "gateway.conf");
     fs.writeFileSync(file, text);
-    const child = spawn(process.execPath, [MAIN, "--configfile", file], {
+    return GatewayProcess.launchWith(directory, ["--configfile", file], ports);
+  }
+
+  /** Launches in `directory` with any arguments. */
+  static launchWith(
+    directory: string, args: readonly string[], ports: Ports = { port: 0, adminPort: 0 },
+  ): GatewayProcess {
+    const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: directory, stdio: ["ignore", "pipe", "pipe"],
     });
     return new GatewayProcess(child, ports);
