@@ -30,7 +30,7 @@ export const TOP_LEVEL = {
   ServerName: {
     field: "serverName", kind: "headerValue", default: "", defaultDoc: "the host name",
     originalEnv: ["SFX_SERVER_NAME"],
-    doc: "Name of this node in logs and in the X-Gateway-Name header; empty means the host name.",
+    doc: "Name of this node; empty means the host name.",
   },
   ClusterName: {
     field: "clusterName", kind: "text", default: "gateway",

@@ -19,7 +19,8 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Set by the forwarder itself from what it sends. */
 const HEADERS_OF_THE_FORWARDER = new Set([
-  "content-type", "content-encoding", "content-length", "transfer-encoding", "connection",
+  "connection", "content-encoding", "content-length", "content-type", "expect", "host",
+  "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
 ]);
 const ADDRESS = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:[\]\s/]*)):(\d{1,5})$/;
 const PORT_MAX = 65_535;

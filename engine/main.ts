@@ -57,7 +57,7 @@ function readSettings(facts: PackageFacts): { settings: Settings; source: string
     process.stderr.write(result.text);
     process.exit(EXIT_REFUSED);
   }
-  if (result.warnings.length > 0) process.stderr.write(formatProblems(result.warnings));
+  if (result.warnings.length > 0) process.stderr.write(`${formatProblems(result.warnings)}\n`);
   return result;
 }
 
@@ -86,11 +86,17 @@ async function main(): Promise<void> {
     });
     void gateway.abandon(EXIT_LANE_DIED);
   });
+  // Until everything is up there is nothing to drain: the log has what it had.
+  const beforeReady = (): void => void gateway.abandon(EXIT_SAFE);
+  process.on("SIGTERM", beforeReady);
+  process.on("SIGINT", beforeReady);
   try {
     await gateway.start();
   } catch (error) {
     return await onFailure(error);
   }
+  process.off("SIGTERM", beforeReady);
+  process.off("SIGINT", beforeReady);
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
   process.stdout.write(banner(settings, source, facts.version, gateway));
@@ -98,9 +104,9 @@ async function main(): Promise<void> {
 
 async function stop(gateway: Gateway, signal: string): Promise<void> {
   process.stdout.write(`${signal}: stopping; a second signal ends at once, everything is on disk\n`);
-  const sheet = await gateway.stop();
+  const { sheet, lostRecords } = await gateway.stop();
   process.stdout.write(balanceTable(sheet));
-  process.exit(lostSpans(sheet) > 0 ? EXIT_LOST : EXIT_SAFE);
+  process.exit(lostSpans(sheet) + lostRecords > 0 ? EXIT_LOST : EXIT_SAFE);
 }
 
 /** Says why there is no gateway, and ends; `gateway` when its threads have begun. */

@@ -1,10 +1,11 @@
 // One gateway from start to end: puts the threads together, watches them, takes them down in order.
 
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Settings } from "../../config/settings-types.ts";
 import { systemClock } from "../base/clock.ts";
 import { GatewayError, type ErrorCode } from "../base/errors.ts";
-import { writeLog } from "../base/log.ts";
+import { LOG_TO_STDOUT, writeLog } from "../base/log.ts";
 import { createProgress, type FlushReport } from "../forward/forwarder-loop.ts";
 import { copyDoorCounters, DoorCounters } from "../front-door/door-counters.ts";
 import { UNFINISHED_BODY_BYTES, BODY_MS_MAX } from "../front-door/door-limits.ts";
@@ -13,9 +14,9 @@ import { OTLP_TRACES } from "../front-door/routes.ts";
 import { UwsDoor } from "../front-door/uws-door.ts";
 import {
   COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_KEEP, COMMAND_RUN, COMMAND_STOP, Control, PHASE_SENT,
-  PRESSURE_DECIDE, PRESSURE_NONE, PRESSURE_REFUSE, type Command,
+  PRESSURE_DECIDE, PRESSURE_NONE, PRESSURE_REFUSE, QUIET_HANDED_OVER, QUIET_IDLE, type Command,
 } from "../lane/control.ts";
-import { DataDirectory } from "../log/data-directory.ts";
+import { DataDirectory, outboxDirectory } from "../log/data-directory.ts";
 import { HealthWords } from "../part/health-words.ts";
 import { LanePool } from "../pool/lane-pool.ts";
 import { ServiceThread } from "../pool/service-thread.ts";
@@ -26,6 +27,7 @@ import { compilePolicySet } from "../sampling/compile.ts";
 import { balanceSheet, type BalanceSheet } from "../telemetry/balance-sheet.ts";
 import { CounterBlock } from "../telemetry/counters.ts";
 import type { LabelNames } from "../telemetry/metric-layout.ts";
+import { GENERATIONS_SET_ASIDE, RECORDS_LOST } from "../telemetry/metric-table.ts";
 import { SnapshotReader, type CounterMemory } from "../telemetry/snapshot.ts";
 import { SCAN_REASONS } from "../wire/scan-codes.ts";
 import {
@@ -43,6 +45,8 @@ const STORAGE_MS = 500;
 const DECIDE_SHARE = 0.9;
 /** After the forwarders are flushed, lanes need this long to commit the last acknowledgements. */
 const LAST_ACKNOWLEDGEMENTS_MS = 1_000;
+/** The same when some will never come. */
+const SETTLE_MS = 100;
 /** Lanes told to return at once do so after their transaction; only a stuck disk takes longer. */
 const ABANDON_MS = 5_000;
 /** Recovery that takes longer says so, and how far it is, this often. */
@@ -67,10 +71,17 @@ export class Gateway {
   /** Starts the threads; nothing listens yet but the admin address, after `start`. */
   constructor(settings: Settings, version: string) {
     this.settings = settings;
+    makeLogDirectory(settings);
     this.data = new DataDirectory(settings.dataDirectory, settings.workers);
     const slots = this.data.slots.assign(settings.forwardTo.map(({ name }) => name));
     const policySet = compilePolicySet(samplerInputs(settings, slots));
-    this.names = labelNames(settings, slots, policySet);
+    this.names = labelNames(slots, this.data.slots.names(), policySet);
+    for (const name of removedForwarders(this.data, settings)) {
+      writeLog(logFile(settings), "warn", "a forwarder was removed from the settings: what it was owed is"
+        + " given up and counted as lost, reason forwarder_removed; what its outbox has stays on disk"
+        + " until it is configured again, or until you delete the directory", { forwarder: name,
+        directory: outboxDirectory(this.data.path, name, 0) });
+    }
     this.#shared = createSharedMemory(settings.workers, slots, settings.bodyBytesMax);
     const [first] = this.#shared.lanes;
     if (first === undefined) throw new Error("a gateway has a lane");
@@ -144,8 +155,8 @@ export class Gateway {
     }
   }
 
-  /** SIGTERM: see design of the life cycle in ARCHITECTURE.md. @returns the balance sheet. */
-  async stop(): Promise<BalanceSheet> {
+  /** SIGTERM, as ARCHITECTURE.md describes it. */
+  async stop(): Promise<Ending> {
     const { settings } = this;
     const deadlineMs = performance.now() + settings.drainDelayMs + settings.gracefulWaitMsMax;
     this.#health.draining = true;
@@ -160,14 +171,20 @@ export class Gateway {
     await this.#door.close();
     this.#coordinator.send({ kind: "stop" });
     await this.#coordinator.ended();
+    // Every state is committed under the forwarders of this run: removed ones are owed nothing more.
+    this.data.slots.release(removedForwarders(this.data, settings));
     this.data.close();
-    return this.balance();
+    const snapshot = this.#reader.readBlocks();
+    return {
+      sheet: balanceSheet(snapshot, this.names),
+      lostRecords: snapshot.lane[RECORDS_LOST]! + snapshot.lane[GENERATIONS_SET_ASIDE]!, // in the table
+    };
   }
 
   /** Lets lanes finish and forwarders send, until the deadline. What is left stays on disk. */
   async #flush(deadlineMs: number): Promise<void> {
     this.#command(this.settings.onShutdown === "decide" ? COMMAND_DECIDE : COMMAND_KEEP);
-    await this.#quiet(deadlineMs);
+    await this.#quiet(QUIET_HANDED_OVER, deadlineMs);
     this.#forwarder.send({ kind: "flush", withinMs: untilMs(deadlineMs) });
     const { report } = await this.#forwarder.next<FlushedMessage>("flushed");
     for (const { name, messages, spans } of report.left) {
@@ -175,11 +192,12 @@ export class Gateway {
         "kept spans were not delivered in time; they are on disk and sent after the next start",
         { forwarder: name, messages, spans });
     }
-    await this.#quiet(performance.now() + LAST_ACKNOWLEDGEMENTS_MS);
+    if (report.complete) await this.#quiet(QUIET_IDLE, performance.now() + LAST_ACKNOWLEDGEMENTS_MS);
+    else await sleep(SETTLE_MS);
   }
 
-  async #quiet(deadlineMs: number): Promise<void> {
-    while (!this.#control.allQuiet() && performance.now() < deadlineMs) await sleep(POLL_MS);
+  async #quiet(least: number, deadlineMs: number): Promise<void> {
+    while (!this.#control.allQuiet(least) && performance.now() < deadlineMs) await sleep(POLL_MS);
   }
 
   /**
@@ -198,10 +216,6 @@ export class Gateway {
   #command(command: Exclude<Command, typeof COMMAND_RUN>): void {
     this.#control.command = command;
     for (const memory of this.#shared.lanes[0]?.wake.lanes ?? []) new WakeWord(memory).wake();
-  }
-
-  balance(): BalanceSheet {
-    return balanceSheet(this.#reader.readBlocks(), this.names);
   }
 
   #lookAtStorage(): void {
@@ -249,6 +263,13 @@ export class Gateway {
   }
 }
 
+/** What is to be said at the end. */
+export interface Ending {
+  readonly sheet: BalanceSheet;
+  /** Damaged records and generations, whose spans nobody can count. */
+  readonly lostRecords: number;
+}
+
 interface StartedMessage {
   readonly kind: "started";
   readonly refused: { readonly code: ErrorCode; readonly message: string } | null;
@@ -261,6 +282,26 @@ interface FlushedMessage {
 
 function untilMs(deadlineMs: number): number {
   return Math.max(0, Math.ceil(deadlineMs - performance.now()));
+}
+
+/** Names that the data directory knows and the settings do not. */
+function removedForwarders(data: DataDirectory, settings: Settings): string[] {
+  return data.slots.names().filter((name) => {
+    return name !== "" && settings.forwardTo.every((forwarder) => forwarder.name !== name);
+  });
+}
+
+/** @throws GatewayError CONFIG_INVALID */
+function makeLogDirectory(settings: Settings): void {
+  const { logDirectory } = settings;
+  if (logDirectory === LOG_TO_STDOUT) return;
+  try {
+    mkdirSync(logDirectory, { recursive: true });
+    accessSync(logDirectory, constants.W_OK);
+  } catch (error) {
+    throw new GatewayError("CONFIG_INVALID", `LogDir ${logDirectory} cannot be written: make it, or `
+      + "set LogDir to \"-\" for standard output", { logDirectory }, error);
+  }
 }
 
 /** The limit as set, or 80 % of what the data directory has and could still get. */

@@ -27,7 +27,7 @@ const SPAN_BYTES_MIN = 32;
 const GENERATION_BYTES = 128 * 1024 * 1024;
 /** A generation with records is sealed after this, so that quiet hours free their disk space too. */
 const GENERATION_AGE_MS = 300_000;
-const LOG_FILE = "tailrace.log";
+const LOG_FILE = "gateway.log";
 
 /** Bounds of each lane. */
 export function laneLimits(settings: Settings): LaneLimits {
@@ -113,13 +113,11 @@ function withSlot(
 
 /** Texts of the metrics' labels. */
 export function labelNames(
-  settings: Settings, slots: readonly number[], policySet: PolicySet,
+  slots: readonly number[], slotNames: readonly string[], policySet: PolicySet,
 ): LabelNames {
-  const forwarders: LabelNames["forwarders"][number][] = [];
-  settings.forwardTo.forEach(({ name }, index) => {
-    forwarders[slots[index]!] = { name, receives: true }; // one slot each
+  const forwarders = slotNames.map((name, slot) => {
+    return name === "" ? null : { name, receives: slots.includes(slot) };
   });
-  for (let slot = 0; slot < forwarders.length; slot++) forwarders[slot] ??= null;
   return {
     forwarders,
     policySets: [policySet.policies.map(({ name, samplerSlot }) => ({ name, samplerSlot }))],

@@ -2,10 +2,9 @@
 //
 // [0] command, written by main: RUN, KEEP (stop and leave undecided traces on disk), DECIDE (judge all
 //     now), STOP (commit and return), ABANDON (return at once: the process ends, the log has everything)
-// [1] storage bytes in use in KiB, added up by main from the lanes' words
-// [2] storage pressure, written by main: 0 none, 1 decide early, 2 refuse payloads too
-// [3] generation counter: the last generation id given out, incremented by lanes
-// [8 + lane * 8 ..] per lane: phase, quiet flag, heartbeat ms, storage KiB, live rows
+// [1] storage pressure, written by main: 0 none, 1 decide early, 2 refuse payloads too
+// [2] generation counter: the last generation id given out, incremented by lanes
+// [8 + lane * 8 ..] per lane: phase, quiet, storage KiB
 
 export const COMMAND_RUN = 0;
 export const COMMAND_KEEP = 1;
@@ -15,8 +14,14 @@ export const COMMAND_ABANDON = 4;
 export type Command = typeof COMMAND_RUN | typeof COMMAND_KEEP | typeof COMMAND_DECIDE
   | typeof COMMAND_STOP | typeof COMMAND_ABANDON;
 
+/** Payloads, decisions or rendered spans are under way in the lane. */
+export const QUIET_BUSY = 0;
+/** Every forwarder's ring has all that it takes. */
+export const QUIET_HANDED_OVER = 1;
+/** Every forwarder has answered for all of it. */
+export const QUIET_IDLE = 2;
+
 /** Phases of a lane; each is entered by all lanes before any goes on to the next but one. */
-export const PHASE_STARTING = 0;
 export const PHASE_LOADED = 1;
 export const PHASE_SENT = 2;
 export const PHASE_STOPPED = 3;
@@ -26,14 +31,13 @@ export const PRESSURE_DECIDE = 1;
 export const PRESSURE_REFUSE = 2;
 
 const COMMAND_AT = 0;
-const PRESSURE_AT = 2;
-const GENERATION_AT = 3;
+const PRESSURE_AT = 1;
+const GENERATION_AT = 2;
 const LANES_AT = 8;
 const LANE_WORDS = 8;
 const LANE_PHASE = 0;
 const LANE_QUIET = 1;
-const LANE_HEARTBEAT = 2;
-const LANE_STORAGE_KIB = 3;
+const LANE_STORAGE_KIB = 2;
 
 /** Memory for `lanes` lanes. */
 export function createControl(lanes: number): SharedArrayBuffer {
@@ -89,25 +93,17 @@ export class Control {
     return true;
   }
 
-  /** A lane is quiet when nothing that it kept waits for an acknowledgement and no payload waits. */
-  setQuiet(lane: number, quiet: boolean): void {
-    Atomics.store(this.#words, this.#at(lane, LANE_QUIET), quiet ? 1 : 0);
+  /** How far a lane is after KEEP or DECIDE: BUSY, HANDED_OVER or IDLE. */
+  setQuiet(lane: number, quiet: number): void {
+    Atomics.store(this.#words, this.#at(lane, LANE_QUIET), quiet);
   }
 
-  allQuiet(): boolean {
+  /** True when every lane is at least as quiet. */
+  allQuiet(least: number): boolean {
     for (let lane = 0; lane < this.lanes; lane++) {
-      if (Atomics.load(this.#words, this.#at(lane, LANE_QUIET)) === 0) return false;
+      if (Atomics.load(this.#words, this.#at(lane, LANE_QUIET)) < least) return false;
     }
     return true;
-  }
-
-  beat(lane: number, nowMs: number): void {
-    Atomics.store(this.#words, this.#at(lane, LANE_HEARTBEAT), nowMs | 0);
-  }
-
-  /** Milliseconds since the process's epoch at the lane's last turn (see beat). */
-  lastBeat(lane: number): number {
-    return Atomics.load(this.#words, this.#at(lane, LANE_HEARTBEAT));
   }
 
   setStorageBytes(lane: number, bytes: number): void {

@@ -1,12 +1,16 @@
 // From kept parts to the forwarders: sort by record, read each record once, render the spans that a
-// forwarder gets straight into its ring. A forwarder that does not take them for a while gets them through
-// its outbox; then their parts are settled and a dead backend pins nothing of the log.
+// forwarder gets straight into its ring.
+//
+//   kept part ─► ring ─► forwarder ─► acknowledged ─► settled
+//                  └─ not taken, or not answered, for OutboxAfter ─► outbox, committed ─► settled
+//
+// What goes to the outbox because the ring is full is sent from there later. What the forwarder has in
+// memory and has not answered for is copied there as well: the copy ends with the answer, or is sent by
+// the next process. So a dead backend pins nothing of the log for longer than OutboxAfter.
 
 import { assert } from "../base/assert.ts";
 import { copyBytes } from "../base/copy-bytes.ts";
-import { ACK_DELIVERED, ACK_REFUSED } from "../forward/message-layout.ts";
-import { READ_OK } from "../log/entry-reader.ts";
-import type { LaneLog } from "../log/lane-log.ts";
+import { ACK_DELIVERED } from "../forward/message-layout.ts";
 import { LOG_OK } from "../log/log-status.ts";
 import {
   DECISION_ENTRY, DECISION_GENERATION, DECISION_INDEX, DECISION_WORDS,
@@ -16,35 +20,26 @@ import type { CounterBlock } from "../telemetry/counters.ts";
 import {
   KEPT_LOST_BACKEND_REFUSED, KEPT_LOST_OUTBOX_LIMIT, KEPT_LOST_RECORD_CORRUPT, keptLostIndex,
 } from "../telemetry/label-values.ts";
-import {
-  KEPT_SPANS_LOST, OUTBOX_SPANS, SPANS_ACKNOWLEDGED,
-} from "../telemetry/metric-table.ts";
-import { OtlpRenderer } from "../wire/otlp-proto/render.ts";
-import type { RecordIndex } from "../wire/record-index.ts";
-import type { Delivery, Shipment } from "./delivery.ts";
-import type { KeptStore } from "./kept-store.ts";
-import type { SuffixTable } from "./suffix-table.ts";
+import { KEPT_SPANS_LOST, OUTBOX_SPANS, SPANS_ACKNOWLEDGED } from "../telemetry/metric-table.ts";
+import type { Delivery, SentMessage, Shipment } from "./delivery.ts";
+import { RecordMessages, UNREADABLE, type RecordMessagesParts } from "./record-messages.ts";
 
 /** Kept parts of one forwarder that are sorted and rendered in a turn. */
 const PARTS_PER_TURN = 2048;
-/** Size of one message, except that a span is never cut. */
-const MESSAGE_BYTES = 1024 * 1024;
-/** Outbox messages that go back to a ring in a turn. */
+/** Outbox messages that go back to a ring in a turn, and unanswered shipments that are copied. */
 const REPLAYS_PER_TURN = 16;
+const COPIES_PER_TURN = 64;
+/** Unanswered shipments are looked for this often. */
+const COPY_PERIOD_MS = 500;
+/** A kept store this full sends what blocked forwarders wait for to their outboxes at once. */
+const CROWDED_SHARE = 0.5;
+const SCRATCH_BYTES = 1024 * 1024;
 
 // A sort key: generation, entry, place in the batch; exact in a float64.
 const PLACE_RANGE = PARTS_PER_TURN;
 const ENTRY_RANGE = 2 ** 22;
 
-/** What became of a record. */
-const SENT = 0;
-const NO_ROOM = 1;
-
-export interface DeliveriesParts {
-  readonly log: LaneLog;
-  readonly kept: KeptStore;
-  readonly suffixes: SuffixTable;
-  readonly index: RecordIndex;
+export interface DeliveriesParts extends RecordMessagesParts {
   readonly forwarderWake: WakeWord;
   readonly counters: CounterBlock<"lane">;
 }
@@ -53,25 +48,33 @@ export interface DeliveriesParts {
 export class Deliveries {
   readonly bySlot: (Delivery | undefined)[] = [];
   readonly list: readonly Delivery[];
+  /** False from the begin of a shutdown: what the outboxes have stays there. */
+  replays = true;
   readonly #in: DeliveriesParts;
-  readonly #renderer = new OtlpRenderer();
+  readonly #messages: RecordMessages;
   readonly #batch = new Uint32Array(PARTS_PER_TURN);
   readonly #sorted = new Uint32Array(PARTS_PER_TURN);
   readonly #keys = new Float64Array(PARTS_PER_TURN);
-  #wanted = new Uint32Array(1024);
-  #scratch: Buffer = Buffer.allocUnsafeSlow(MESSAGE_BYTES);
+  #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #nextMessage = 1;
   #published = false;
+  #copiesAtMs = 0;
 
   constructor(parts: DeliveriesParts, list: readonly Delivery[]) {
     this.#in = parts;
+    this.#messages = new RecordMessages(parts);
     this.list = list;
     for (const delivery of list) this.bySlot[delivery.slot] = delivery;
   }
 
-  /** Nothing waits for a forwarder, nothing is on its way. */
+  /** Nothing is on its way, and nothing waits outside of the outboxes. */
   get idle(): boolean {
     return this.list.every((delivery) => delivery.idle);
+  }
+
+  /** Every ring has all that it takes. */
+  get handedOver(): boolean {
+    return this.list.every((delivery) => delivery.handedOver);
   }
 
   /** A kept part whose decision is committed. */
@@ -84,10 +87,13 @@ export class Deliveries {
 
   /** One turn of all forwarders. @returns true when anything moved. */
   run(nowMs: number): boolean {
+    const copies = nowMs >= this.#copiesAtMs;
+    if (copies) this.#copiesAtMs = nowMs + COPY_PERIOD_MS;
     let moved = false;
     for (const delivery of this.list) {
       if (this.#send(delivery, nowMs)) moved = true;
-      if (this.#replay(delivery)) moved = true;
+      if (this.replays && this.#replay(delivery)) moved = true;
+      if (copies) this.#copyUnanswered(delivery, nowMs);
     }
     if (this.#published) this.#in.forwarderWake.wake();
     this.#published = false;
@@ -97,33 +103,82 @@ export class Deliveries {
   #send(delivery: Delivery, nowMs: number): boolean {
     if (delivery.partial === null && delivery.waiting === 0) return false;
     if (!delivery.hasCredit) {
-      return delivery.blocked(nowMs) && this.#divert(delivery);
+      const { kept } = this.#in;
+      const crowded = kept.room < kept.entriesMax * CROWDED_SHARE;
+      return (delivery.blocked(nowMs) || crowded) && this.#divert(delivery);
     }
     if (delivery.partial !== null && !this.#sendRest(delivery)) return true;
-    return this.#sendBatch(delivery, false) > 0;
+    return this.#sendBatch(delivery, nowMs) > 0;
   }
 
-  /** Renders waiting parts, record by record. @returns parts that went. */
-  #sendBatch(delivery: Delivery, toOutbox: boolean): number {
-    const count = Math.min(delivery.waiting, PARTS_PER_TURN);
-    if (count === 0) return 0;
-    delivery.first(this.#batch, count);
-    this.#sort(count);
+  /** Sends waiting parts, record by record. @returns parts that went. */
+  #sendBatch(delivery: Delivery, nowMs: number): number {
+    const count = this.#takeBatch(delivery);
     let at = 0;
-    while (at < count) {
+    while (at < count && delivery.partial === null) {
       const end = this.#endOfRecord(at, count);
-      if (this.#sendRecord(delivery, at, end, toOutbox) === NO_ROOM) break;
+      const shipment: Shipment = {
+        entries: this.#sorted.slice(at, end), sentMs: nowMs, messages: 0, complete: false,
+        tickets: null, split: false,
+      };
+      if (!this.#ship(delivery, shipment, 0)) break;
       at = end;
-      if (delivery.partial !== null) break;
     }
     delivery.consume(this.#sorted, count, count - at);
     return at;
   }
 
-  /** Parts of one record to neighbours, records in the order they lie in. */
-  #sort(count: number): void {
+  /** Goes on with a record whose last messages found no room. True when it is out. */
+  #sendRest(delivery: Delivery): boolean {
+    const { shipment, nextSpan } = delivery.partial!; // asked by the caller
+    delivery.partial = null;
+    this.#ship(delivery, shipment, nextSpan);
+    return delivery.partial === null;
+  }
+
+  /** Renders a record's spans from `firstSpan` on into the ring. False when none found room. */
+  #ship(delivery: Delivery, shipment: Shipment, firstSpan: number): boolean {
+    const next = this.#messages.put(delivery.slot, shipment.entries, firstSpan, (bytes) => {
+      return this.#putRing(delivery, shipment, bytes);
+    });
+    if (next === UNREADABLE) {
+      this.#countLost(delivery.slot, KEPT_LOST_RECORD_CORRUPT, this.#clear(delivery, shipment.entries));
+    } else if (next === this.#messages.recordSpans) {
+      shipment.complete = true;
+      if (shipment.messages === 0) this.#clear(delivery, shipment.entries);
+    } else if (next === 0 && shipment.messages === 0) {
+      return false;
+    } else {
+      delivery.partial = { shipment, nextSpan: next };
+    }
+    return true;
+  }
+
+  #putRing(delivery: Delivery, shipment: Shipment, bytes: number): boolean {
+    const id = this.#nextMessage;
+    const { spans } = this.#messages;
+    const at = delivery.reserve(id, spans, bytes);
+    if (at < 0) return false;
+    const end = this.#messages.write(delivery.ring.bytes, at);
+    assert(end === at + bytes, "a message is as long as it was measured");
+    delivery.publish(bytes);
+    shipment.messages++;
+    this.#sent(delivery, { spans, shipment, ticket: 0 });
+    return true;
+  }
+
+  #sent(delivery: Delivery, message: SentMessage): void {
+    delivery.inFlight.set(this.#nextMessage, message);
+    this.#nextMessage = (this.#nextMessage + 1) >>> 0;
+    this.#published = true;
+  }
+
+  /** Copies waiting entries to #sorted, parts of a record together. @returns how many. */
+  #takeBatch(delivery: Delivery): number {
+    const count = Math.min(delivery.waiting, PARTS_PER_TURN);
     const { words } = this.#in.kept;
     const keys = this.#keys.subarray(0, count);
+    delivery.first(this.#batch, count);
     let oldest = Infinity;
     for (let place = 0; place < count; place++) {
       oldest = Math.min(oldest, words[this.#batch[place]! * DECISION_WORDS + DECISION_GENERATION]!);
@@ -139,6 +194,7 @@ export class Deliveries {
     for (let place = 0; place < count; place++) {
       this.#sorted[place] = this.#batch[keys[place]! % PLACE_RANGE]!;
     }
+    return count;
   }
 
   #endOfRecord(at: number, count: number): number {
@@ -153,122 +209,81 @@ export class Deliveries {
     return end;
   }
 
-  #sendRecord(delivery: Delivery, at: number, end: number, toOutbox: boolean): number {
-    const shipment: Shipment = {
-      entries: this.#sorted.slice(at, end), messages: 0, complete: false, refused: false,
-    };
-    return this.#render(delivery, shipment, 0, toOutbox);
-  }
-
-  /** Goes on with a record whose last messages found no room. True when it is out. */
-  #sendRest(delivery: Delivery): boolean {
-    const partial = delivery.partial!; // asked by the caller
-    delivery.partial = null;
-    this.#render(delivery, partial.shipment, partial.nextSpan, false);
-    return delivery.partial === null;
-  }
-
-  /** Renders a record's spans from `firstSpan` on into messages. */
-  #render(delivery: Delivery, shipment: Shipment, firstSpan: number, toOutbox: boolean): number {
-    const { log, kept } = this.#in;
-    const first = shipment.entries[0]! * DECISION_WORDS;
-    const generation = kept.words[first + DECISION_GENERATION]!;
-    const entry = kept.words[first + DECISION_ENTRY]!;
-    let nextSpan = -1;
-    const status = log.reading(generation, () => {
-      if (!this.#prepare(delivery.slot, shipment, generation, entry)) return;
-      nextSpan = this.#putMessages(delivery, shipment, firstSpan, toOutbox);
-      this.#renderer.release();
-    });
-    if (status !== READ_OK || nextSpan < 0) {
-      this.#lose(delivery, shipment, KEPT_LOST_RECORD_CORRUPT);
-      return SENT;
-    }
-    if (nextSpan === this.#in.index.spanCount) {
-      shipment.complete = true;
-      if (shipment.messages === 0 && !toOutbox) this.#settle(delivery, shipment);
-      return SENT;
-    }
-    if (nextSpan === 0 && shipment.messages === 0) return NO_ROOM;
-    delivery.partial = { shipment, nextSpan };
-    return SENT;
-  }
-
-  /** Reads the record and marks the wanted parts; false when it is gone or corrupt. */
-  #prepare(slot: number, shipment: Shipment, generation: number, entry: number): boolean {
-    const { log, kept, index, suffixes } = this.#in;
-    const found = log.readIndex(generation, entry);
-    if (found === null || !index.decodeFrom(found.bytes, found.at, found.end)) return false;
-    const body = log.readRecord(generation, entry);
-    if (body === null || index.payloadBytesMin() > body.end - body.at) return false;
-    if (this.#wanted.length < index.partCount) this.#wanted = new Uint32Array(index.partCount * 2);
-    if (kept.isWholeRecord(shipment.entries[0]!)) {
-      this.#wanted.fill(1, 0, index.partCount);
-    } else {
-      this.#wanted.fill(0, 0, index.partCount);
-      for (const number of shipment.entries) {
-        const at = number * DECISION_WORDS;
-        const part = kept.words[at + DECISION_INDEX]!;
-        if (part < index.partCount) this.#wanted[part] = suffixes.numberFor(kept.words, at, slot) + 1;
-      }
-    }
-    this.#renderer.prepare(body.bytes, body.at, body.end, index, this.#wanted, suffixes.suffixes);
-    return true;
-  }
-
-  /** @returns the first span that found no room; the record's span count when all did. */
-  #putMessages(
-    delivery: Delivery, shipment: Shipment, firstSpan: number, toOutbox: boolean,
-  ): number {
-    const { spanCount } = this.#in.index;
-    for (let span = firstSpan; span < spanCount;) {
-      const end = this.#renderer.planEnd(span, MESSAGE_BYTES);
-      const bytes = this.#renderer.measure(span, end);
-      if (bytes > 0) {
-        const put = toOutbox ? this.#putOutbox(delivery, bytes)
-          : this.#putRing(delivery, shipment, bytes);
-        if (!put) return span;
-      }
-      span = end;
-    }
-    return spanCount;
-  }
-
-  #putRing(delivery: Delivery, shipment: Shipment, bytes: number): boolean {
-    const id = this.#nextMessage;
-    const at = delivery.reserve(id, this.#renderer.spanCount, bytes);
-    if (at < 0) return false;
-    const end = this.#renderer.write(delivery.ring.bytes, at);
-    assert(end === at + bytes, "a message is as long as it was measured");
-    delivery.publish(bytes);
-    delivery.inFlight.set(id, shipment);
-    shipment.messages++;
-    this.#nextMessage = (id + 1) >>> 0;
-    this.#published = true;
-    return true;
-  }
-
-  #putOutbox(delivery: Delivery, bytes: number): boolean {
-    if (this.#scratch.length < bytes) this.#scratch = Buffer.allocUnsafeSlow(bytes * 2);
-    this.#renderer.write(this.#scratch, 0);
-    delivery.outbox.append(this.#scratch, 0, bytes, this.#renderer.spanCount);
-    return true;
-  }
-
   /** Moves what waits to the outbox: rendered, committed there, then settled here. */
   #divert(delivery: Delivery): boolean {
-    if (delivery.partial !== null || delivery.waiting === 0) return false; // its messages must end
-    const { outbox } = delivery;
-    let went = 0;
-    const status = outbox.transact(() => { went = this.#sendBatch(delivery, true); });
-    const entries = this.#sorted.slice(0, went);
-    if (status !== LOG_OK) {
-      delivery.restore(entries);
-      return false;
+    const { outbox, partial } = delivery;
+    const count = this.#takeBatch(delivery);
+    const unreadable: Uint32Array[] = [];
+    const readable: Uint32Array[] = [];
+    const status = outbox.transact(() => {
+      if (partial !== null) this.#putOutbox(delivery, partial.shipment.entries, partial.nextSpan, null);
+      for (let at = 0; at < count;) {
+        const end = this.#endOfRecord(at, count);
+        const entries = this.#sorted.slice(at, end);
+        (this.#putOutbox(delivery, entries, 0, null) ? readable : unreadable).push(entries);
+        at = end;
+      }
+    });
+    if (status !== LOG_OK) return false;
+    delivery.consume(this.#sorted, count, 0);
+    delivery.partial = null;
+    if (partial !== null) {
+      partial.shipment.split = true;
+      this.#completed(delivery, partial.shipment);
     }
-    for (const entry of entries) this.#clearPart(delivery, entry);
+    for (const entries of readable) this.#clear(delivery, entries);
+    for (const entries of unreadable) {
+      this.#countLost(delivery.slot, KEPT_LOST_RECORD_CORRUPT, this.#clear(delivery, entries));
+    }
     this.#countLost(delivery.slot, KEPT_LOST_OUTBOX_LIMIT, outbox.evict());
-    return went > 0;
+    return true;
+  }
+
+  /**
+   * Inside a transaction of the outbox: renders a record's spans into it.
+   * @param tickets null: to be sent from there; else gets the tickets of messages sent already.
+   */
+  #putOutbox(
+    delivery: Delivery, entries: Uint32Array, firstSpan: number, tickets: number[] | null,
+  ): boolean {
+    const { outbox } = delivery;
+    const next = this.#messages.put(delivery.slot, entries, firstSpan, (bytes) => {
+      if (this.#scratch.length < bytes) this.#scratch = Buffer.allocUnsafeSlow(bytes * 2);
+      this.#messages.write(this.#scratch, 0);
+      const { spans } = this.#messages;
+      if (tickets === null) outbox.append(this.#scratch, 0, bytes, spans);
+      else tickets.push(outbox.appendTaken(this.#scratch, 0, bytes, spans));
+      return true;
+    });
+    return next !== UNREADABLE;
+  }
+
+  /** Copies shipments that were not answered for OutboxAfter, so that the log can let them go. */
+  #copyUnanswered(delivery: Delivery, nowMs: number): void {
+    const late: Shipment[] = [];
+    for (const { shipment } of delivery.inFlight.values()) {
+      if (shipment === null || shipment.tickets !== null) continue;
+      if (!shipment.complete || shipment.split) continue;
+      if (nowMs - shipment.sentMs < delivery.outboxAfterMs) break; // the rest is younger
+      if (late.at(-1) !== shipment) late.push(shipment);
+      if (late.length === COPIES_PER_TURN) break;
+    }
+    if (late.length === 0) return;
+    const { outbox } = delivery;
+    const copies = late.map((shipment) => ({ shipment, tickets: [] as number[], whole: false }));
+    const status = outbox.transact(() => {
+      for (const copy of copies) {
+        copy.whole = this.#putOutbox(delivery, copy.shipment.entries, 0, copy.tickets);
+      }
+    });
+    for (const { shipment, tickets, whole } of copies) {
+      if (status === LOG_OK && whole) {
+        shipment.tickets = tickets;
+        this.#clear(delivery, shipment.entries);
+      } else {
+        for (const ticket of tickets) outbox.forgetTicket(ticket);
+      }
+    }
   }
 
   /** Messages of the outbox go back to the ring when it has room. */
@@ -284,53 +299,47 @@ export class Deliveries {
     const { outbox } = delivery;
     const message = outbox.peek();
     if (message === null) return false;
-    const id = this.#nextMessage;
     const bytes = message.end - message.at;
-    const at = delivery.reserve(id, message.spans, bytes);
+    const { spans } = message;
+    const at = delivery.reserve(this.#nextMessage, spans, bytes);
     if (at < 0) return false;
     copyBytes(message.bytes, message.at, message.end, delivery.ring.bytes, at);
     delivery.publish(bytes);
-    delivery.inFlight.set(id, outbox.take());
-    this.#nextMessage = (id + 1) >>> 0;
-    this.#published = true;
+    this.#sent(delivery, { spans, shipment: null, ticket: outbox.take() });
     return true;
   }
 
   /** The forwarder of `slot` answered for one message. */
   acknowledge(slot: number, id: number, outcome: number): void {
     const delivery = this.bySlot[slot];
-    const sent = delivery?.inFlight.get(id);
-    assert(delivery !== undefined && sent !== undefined, "a message is acknowledged once");
+    const message = delivery?.inFlight.get(id);
+    assert(delivery !== undefined && message !== undefined, "a message is acknowledged once");
     delivery.inFlight.delete(id);
     delivery.blockedSinceMs = -1;
-    if (typeof sent === "number") {
-      this.#countEnd(slot, outcome, delivery.outbox.acknowledge(sent));
+    if (outcome === ACK_DELIVERED) {
+      this.#in.counters.addAt(OUTBOX_SPANS, slot, -message.spans);
+      this.#in.counters.addAt(SPANS_ACKNOWLEDGED, slot, message.spans);
+    } else {
+      this.#countLost(slot, KEPT_LOST_BACKEND_REFUSED, message.spans);
+    }
+    const { shipment } = message;
+    if (shipment === null) {
+      delivery.outbox.acknowledge(message.ticket);
       return;
     }
-    sent.messages--;
-    if (outcome !== ACK_DELIVERED) sent.refused = true;
-    if (sent.complete && sent.messages === 0) this.#settle(delivery, sent);
+    shipment.messages--;
+    if (shipment.complete) this.#completed(delivery, shipment);
   }
 
-  #settle(delivery: Delivery, shipment: Shipment): void {
-    let spans = 0;
-    for (const entry of shipment.entries) spans += this.#clearPart(delivery, entry);
-    this.#countEnd(delivery.slot, shipment.refused ? ACK_REFUSED : ACK_DELIVERED, spans);
-  }
-
-  #lose(delivery: Delivery, shipment: Shipment, reason: number): void {
-    let spans = 0;
-    for (const entry of shipment.entries) spans += this.#clearPart(delivery, entry);
-    this.#countLost(delivery.slot, reason, spans);
-  }
-
-  #countEnd(slot: number, outcome: number, spans: number): void {
-    if (outcome !== ACK_DELIVERED) {
-      this.#countLost(slot, KEPT_LOST_BACKEND_REFUSED, spans);
+  /** All of a shipment was sent, or lies in the outbox; settles it when all is answered. */
+  #completed(delivery: Delivery, shipment: Shipment): void {
+    shipment.complete = true;
+    if (shipment.messages > 0) return;
+    if (shipment.tickets === null) {
+      this.#clear(delivery, shipment.entries);
       return;
     }
-    this.#in.counters.addAt(OUTBOX_SPANS, slot, -spans);
-    this.#in.counters.addAt(SPANS_ACKNOWLEDGED, slot, spans);
+    for (const ticket of shipment.tickets) delivery.outbox.acknowledge(ticket);
   }
 
   #countLost(slot: number, reason: number, spans: number): void {
@@ -339,7 +348,13 @@ export class Deliveries {
     this.#in.counters.addAt(KEPT_SPANS_LOST, keptLostIndex(slot, reason), spans);
   }
 
-  /** The forwarder owes nothing more for a kept part, or for a whole record. @returns its spans. */
+  /** The forwarder owes nothing more for kept parts, or whole records. @returns their spans. */
+  #clear(delivery: Delivery, entries: Uint32Array): number {
+    let spans = 0;
+    for (const number of entries) spans += this.#clearPart(delivery, number);
+    return spans;
+  }
+
   #clearPart(delivery: Delivery, number: number): number {
     const { log, kept } = this.#in;
     const at = number * DECISION_WORDS;

@@ -16,17 +16,32 @@ const RING_CREDIT_BYTES = 8 * 1024 * 1024;
 export interface Shipment {
   /** Numbers in the kept store. */
   readonly entries: Uint32Array;
+  readonly sentMs: number;
+  /**
+   * Set when a copy lies in the outbox, because the answer took long: then the parts are settled in
+   * the log, and the copy's messages end in place of them.
+   */
+  tickets: readonly number[] | null;
   /** Messages not acknowledged yet. */
   messages: number;
   /** False while more messages of it are to come. */
   complete: boolean;
-  refused: boolean;
+  /** Its last messages lie in the outbox and are sent from there. */
+  split: boolean;
+}
+
+/** A message that the forwarder has not answered for. */
+export interface SentMessage {
+  readonly spans: number;
+  /** Null: it came from the outbox, under `ticket`. */
+  readonly shipment: Shipment | null;
+  readonly ticket: number;
 }
 
 /** A record that found no room for all of its messages. */
 export interface PartialShipment {
   readonly shipment: Shipment;
-  nextSpan: number;
+  readonly nextSpan: number;
 }
 
 /** Written by its lane only. */
@@ -36,13 +51,13 @@ export class Delivery {
   readonly outbox: Outbox;
   readonly outboxAfterMs: number;
   readonly ring: ByteRingProducer;
-  readonly #queue: Uint32Array;
-  readonly #mask: number;
+  #queue: Uint32Array;
+  #mask: number;
   #head = 0;
   #tail = 0;
   partial: PartialShipment | null = null;
-  /** By message id: a shipment, or the ticket of a message from the outbox. */
-  readonly inFlight = new Map<number, Shipment | number>();
+  /** By message id, oldest first. */
+  readonly inFlight = new Map<number, SentMessage>();
   /** When the ring refused and nothing was acknowledged since; -1 = it takes. */
   blockedSinceMs = -1;
   #corruptSpansTaken = 0;
@@ -72,17 +87,30 @@ export class Delivery {
     return (this.#tail - this.#head) >>> 0;
   }
 
-  /** Nothing waits, nothing is on its way. */
+  /** Nothing is on its way, and nothing waits outside of the outbox. */
   get idle(): boolean {
-    return this.waiting === 0 && this.partial === null && this.inFlight.size === 0
-      && this.outbox.isEmpty;
+    return this.waiting === 0 && this.partial === null && this.inFlight.size === 0;
   }
 
-  /** Adds a kept part; the kept store's bound is the queue's. */
+  /** Nothing more goes to the ring now: all is there, or it takes no more. */
+  get handedOver(): boolean {
+    return (this.waiting === 0 && this.partial === null) || !this.hasCredit;
+  }
+
+  /** Adds a kept part; the kept store bounds the queue, but for what a recovery found. */
   add(entry: number): void {
-    assert(this.waiting <= this.#mask, "the queue holds every kept part");
+    if (this.waiting > this.#mask) this.#grow();
     this.#queue[this.#tail & this.#mask] = entry;
     this.#tail = (this.#tail + 1) >>> 0;
+  }
+
+  #grow(): void {
+    const larger = new Uint32Array(this.#queue.length * 2);
+    this.first(larger, this.waiting);
+    this.#tail = this.waiting;
+    this.#head = 0;
+    this.#queue = larger;
+    this.#mask = larger.length - 1;
   }
 
   /** Copies the first `count` waiting entries to `target`. */

@@ -10,7 +10,7 @@ import {
 } from "../part/decision-layout.ts";
 import {
   DECISIONS_FORGOTTEN, DECISIONS_REMEMBERED, LOG_BYTES, LOG_GENERATIONS, OUTBOX_BYTES,
-  RECORDS_CORRUPT, TRACE_ROWS_MAX,
+  GENERATIONS_SET_ASIDE, RECORDS_CORRUPT, RECORDS_LOST, TRACE_ROWS_MAX, VALUES_UNTESTED,
 } from "../telemetry/metric-table.ts";
 import { STORAGE_LOG } from "../log/storage-account.ts";
 import { WHOLE_RECORD } from "./kept-store.ts";
@@ -94,12 +94,13 @@ export class Housekeeping {
     counters.set(DECISIONS_FORGOTTEN, memory.evictedTotal);
     counters.set(LOG_BYTES, storage.bytes(STORAGE_LOG));
     counters.set(LOG_GENERATIONS, log.generationCount);
+    counters.set(VALUES_UNTESTED, this.#in.matcher.untestedValues);
     counters.set(RECORDS_CORRUPT, log.corruptReads + this.#corruptEntries);
     for (const delivery of deliveries.list) {
       counters.setAt(OUTBOX_BYTES, delivery.slot, delivery.outbox.bytesOnDisk());
     }
     control.setStorageBytes(plan.lane, storage.total());
-    control.setQuiet(plan.lane, this.#in.isQuiet());
+    control.setQuiet(plan.lane, this.#in.quiet());
   }
 
   /** Says what recovery found. */
@@ -107,16 +108,19 @@ export class Housekeeping {
     const { reporter, plan } = this.#in;
     const { lane } = plan;
     this.#corruptEntries = report.corruptEntries;
+    this.#in.counters.set(RECORDS_LOST, report.lostRecords);
+    this.#in.counters.set(GENERATIONS_SET_ASIDE, report.setAside.length);
     if (report.records > 0) {
       const { records, parts, unsettledParts } = report;
       reporter.say("info", "recovered a log", { lane, records, parts, unsettledParts });
     }
     if (report.setAside.length > 0) {
-      reporter.say("error", "a damaged generation was set aside; its undecided spans are lost",
+      reporter.say("error", "a damaged generation was set aside; its undecided spans are lost: check the disk, and"
+        + " delete the directory when you need it no more",
         { lane, directories: report.setAside.join(" ") });
     }
     if (report.corruptEntries > 0) {
-      reporter.say("error", "entries of the log failed their checksum and were skipped",
+      reporter.say("error", "entries of the log failed their checksum and were skipped: check the disk",
         { lane, entries: report.corruptEntries, lostRecords: report.lostRecords });
     }
   }

@@ -17,7 +17,7 @@ import {
 import type { SlotRingProducer } from "../ring/slot-ring.ts";
 import type { WakeWord } from "../ring/wake-word.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
-import { PROTOCOL_OTLP_HTTP, REFUSED_DISK_FULL, REFUSED_INVALID_ID } from "../telemetry/label-values.ts";
+import { PROTOCOL_OTLP_HTTP, REFUSED_INVALID_ID } from "../telemetry/label-values.ts";
 import {
   PAYLOADS_RECEIVED, PAYLOAD_BYTES_RECEIVED, SPANS_RECEIVED, SPANS_REFUSED,
 } from "../telemetry/metric-table.ts";
@@ -60,6 +60,7 @@ export class Intake {
   #stagedSpans = 0;
   #stagedRefused = 0;
   #stagedBytes = 0;
+  #stagedAccepted = 0;
 
   constructor(parts: IntakeParts, limits: { bodyBytesMax: number; inflateRatioMax: number }) {
     this.#in = parts;
@@ -113,6 +114,7 @@ export class Intake {
     this.#staged[to + COMPLETION_REASON] = reason;
     this.#stagedCount++;
     if (final !== ACCEPTED && final !== PARTIAL) return;
+    this.#stagedAccepted++;
     this.#stagedRefused += this.#in.index.refusedSpans;
     this.#stagedBytes += this.#end - this.#at;
     if (this.#in.index.partCount === 0) return;
@@ -161,14 +163,17 @@ export class Intake {
     if (this.#stagedCount === 0) return;
     const { counters } = this.#in;
     counters.addAt(SPANS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedSpans);
-    counters.addAt(PAYLOADS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedCount);
+    counters.addAt(PAYLOADS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedAccepted);
     counters.add(PAYLOAD_BYTES_RECEIVED, this.#stagedBytes);
     counters.addAt(SPANS_REFUSED, REFUSED_INVALID_ID, this.#stagedRefused);
     this.#answer();
   }
 
-  /** The commit failed: what would have been accepted is not, and the client may come again. */
-  failed(): void {
+  /**
+   * The commit failed: what would have been accepted is not, and the client may come again.
+   * @param reason a REFUSED_ reason.
+   */
+  failed(reason: number): void {
     for (let index = 0; index < this.#stagedCount; index++) {
       const at = index * COMPLETION_WORDS;
       const verdict = this.#staged[at + COMPLETION_VERDICT]!;
@@ -176,7 +181,7 @@ export class Intake {
       this.#staged[at + COMPLETION_VERDICT] = UNAVAILABLE;
       this.#staged[at + COMPLETION_REJECTED] = 0;
     }
-    this.#in.counters.addAt(SPANS_REFUSED, REFUSED_DISK_FULL, this.#stagedSpans);
+    this.#in.counters.addAt(SPANS_REFUSED, reason, this.#stagedSpans);
     this.#answer();
   }
 
@@ -215,6 +220,7 @@ export class Intake {
     this.#stagedSpans = 0;
     this.#stagedRefused = 0;
     this.#stagedBytes = 0;
+    this.#stagedAccepted = 0;
     payloads.releaseAll();
     if (completions.flush()) door.wake();
   }

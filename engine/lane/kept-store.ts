@@ -15,7 +15,8 @@ export const WHOLE_RECORD = 0xffff_ffff;
 
 /** A slab of kept parts, numbered from 1. Written by its lane only. */
 export class KeptStore {
-  readonly words: Uint32Array;
+  /** Replaced when recovery grows it. */
+  words: Uint32Array;
   readonly entriesMax: number;
   count = 0;
   #touched = 0;
@@ -30,7 +31,17 @@ export class KeptStore {
     return (entriesMax + 1) * DECISION_WORDS * 4;
   }
 
-  /** Entries that fit still. */
+  /** Recovery takes what a log has, whatever the bound: decisions wait until it is below again. */
+  addRecovered(words: Uint32Array, at: number): number {
+    if (this.#free === 0 && (this.#touched + 2) * DECISION_WORDS > this.words.length) {
+      const larger = new Uint32Array(this.words.length * 2);
+      larger.set(this.words);
+      this.words = larger;
+    }
+    return this.#put(words, at);
+  }
+
+  /** Entries that fit still; negative after a recovery that found more. */
   get room(): number {
     return this.entriesMax - this.count;
   }
@@ -38,6 +49,10 @@ export class KeptStore {
   /** Copies the decision at words[at..]; its high mask says which forwarders it waits for. */
   add(words: Uint32Array, at: number): number {
     assert(this.count < this.entriesMax, "kept parts are added with room");
+    return this.#put(words, at);
+  }
+
+  #put(words: Uint32Array, at: number): number {
     let entry = this.#free;
     if (entry === 0) entry = ++this.#touched;
     else this.#free = this.words[entry * DECISION_WORDS + NEXT_FREE]!;

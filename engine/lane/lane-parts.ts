@@ -101,7 +101,7 @@ export function buildLane(plan: LanePlan) {
   }, lane, lanes, { samplers: samplers.mask, all: allMask });
   return {
     plan, control, clock, counters, storage, log, kept, table, memory, owner, sender, holder,
-    deliveries, intake, recovery, reporter, parts: partSender,
+    deliveries, intake, matcher, recovery, reporter, parts: partSender,
     carrier: new DecisionCarrier(log, memory),
     wake: wakes[lane]!,
     acknowledgements: new SlotRingConsumer(shared.acknowledgements),
@@ -111,7 +111,8 @@ export function buildLane(plan: LanePlan) {
       ring: new SlotRingConsumer(shared.questions), reporter, table, memory, owner, policySets,
       lane,
     }),
-    isQuiet: (): boolean => false,
+    /** Set by the lane. */
+    quiet: (): number => 0,
   };
 }
 

@@ -17,9 +17,12 @@ import {
   DECISION_WORDS, FORWARDERS_MAX,
 } from "../part/decision-layout.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
-import { LOST_RECORD_CORRUPT, lostIndex } from "../telemetry/label-values.ts";
 import {
-  KEPT_SPANS_REPLAYED, OUTBOX_SPANS, SPANS_IN_FLIGHT, SPANS_LOST, SPANS_REPLAYED,
+  KEPT_LOST_FORWARDER_REMOVED, keptLostIndex, LOST_FORWARDER_REMOVED, LOST_RECORD_CORRUPT,
+  lostIndex,
+} from "../telemetry/label-values.ts";
+import {
+  KEPT_SPANS_LOST, KEPT_SPANS_REPLAYED, OUTBOX_SPANS, SPANS_IN_FLIGHT, SPANS_LOST, SPANS_REPLAYED,
 } from "../telemetry/metric-table.ts";
 import { KIND_FINGERPRINT, KIND_REMEMBERED } from "../part/part-layout.ts";
 import { LOADED, type DecisionMemory } from "../traces/decision-memory.ts";
@@ -195,7 +198,7 @@ export class LaneRecovery {
     const kept = (words[at + DECISION_MASKS]! >>> 16) & owed & ~covered;
     if (kept === 0) return;
     words[at + DECISION_MASKS] = (words[at + DECISION_MASKS]! & 0xffff) | (kept << 16);
-    this.#entries.push(this.#in.kept.add(words, at));
+    this.#entries.push(this.#in.kept.addRecovered(words, at));
     this.#covered.set(key, covered | kept);
   }
 
@@ -222,6 +225,8 @@ export class LaneRecovery {
     // A forwarder that lost its sampler since then gets every span.
     const unsampled = state & UNDECIDED_BITS & this.#masks.all;
     const owed = this.#known(state >>> 16) | unsampled;
+    this.#giveUp(state & UNDECIDED_BITS & ~undecided & ~unsampled, (state >>> 16) & ~owed,
+      states.spans(entry, part));
     states.set(entry, part, undecided | (owed << 16));
     const spans = states.spans(entry, part);
     const { counters } = this.#in;
@@ -240,6 +245,21 @@ export class LaneRecovery {
     return owed & this.#masks.all;
   }
 
+  /** Forwarders that are not configured any more get nothing: counted as replayed and lost. */
+  #giveUp(undecided: number, owed: number, spans: number): void {
+    if ((undecided | owed) === 0) return;
+    const { counters } = this.#in;
+    for (let slot = 0; slot < FORWARDERS_MAX; slot++) {
+      if ((undecided & (1 << slot)) !== 0) {
+        counters.addAt(SPANS_REPLAYED, slot, spans);
+        counters.addAt(SPANS_LOST, lostIndex(slot, LOST_FORWARDER_REMOVED), spans);
+      }
+      if ((owed & (1 << slot)) === 0) continue;
+      counters.addAt(KEPT_SPANS_REPLAYED, slot, spans);
+      counters.addAt(KEPT_SPANS_LOST, keptLostIndex(slot, KEPT_LOST_FORWARDER_REMOVED), spans);
+    }
+  }
+
   /** A part that owes without a decision in the log: kept, by a policy that is not known any more. */
   #addRest(generation: number, entry: number, part: number, mask: number): void {
     const words = new Uint32Array(DECISION_WORDS);
@@ -247,7 +267,7 @@ export class LaneRecovery {
     words[DECISION_ENTRY] = entry;
     words[DECISION_INDEX] = part;
     words[DECISION_MASKS] = mask << 16;
-    this.#entries.push(this.#in.kept.add(words, 0));
+    this.#entries.push(this.#in.kept.addRecovered(words, 0));
   }
 
   /**
@@ -273,7 +293,7 @@ export class LaneRecovery {
     if (this.#entry === 0) return true;
     this.#in.log.reading(generation, () => {
       while (room && this.#entry !== 0) {
-        room = this.sendRecord(generation, states, this.#entry, this.#part);
+        room = this.#sendRecord(generation, states, this.#entry, this.#part, true);
         if (!room) return;
         this.#entry = states.nextRecord(this.#entry, UNDECIDED_BITS);
         this.#part = 0;
@@ -286,14 +306,17 @@ export class LaneRecovery {
   sendRest(parts: PartSender, states: PartStates): boolean {
     let sent = false;
     this.#in.log.reading(parts.restGeneration, () => {
-      sent = this.sendRecord(parts.restGeneration, states, parts.restEntry, parts.restIndex);
+      sent = this.#sendRecord(
+        parts.restGeneration, states, parts.restEntry, parts.restIndex, false);
     });
     if (!sent) parts.restIndex = this.#part;
     return sent;
   }
 
   /** Sends the undecided parts of one record from `first` on; false when a ring is full. */
-  sendRecord(generation: number, states: PartStates, entry: number, first: number): boolean {
+  #sendRecord(
+    generation: number, states: PartStates, entry: number, first: number, again: boolean,
+  ): boolean {
     const { index, sender, clock, log } = this.#in;
     const found = log.readIndex(generation, entry);
     if (found === null) {
@@ -309,7 +332,7 @@ export class LaneRecovery {
     for (let part = states.nextPart(entry, first, UNDECIDED_BITS); part >= 0;
       part = states.nextPart(entry, part + 1, UNDECIDED_BITS)) {
       const undecided = states.state(entry, part) & UNDECIDED_BITS;
-      if (!sender.sendPart(index, part, generation, entry, undecided, ageMs, true)) {
+      if (!sender.sendPart(index, part, generation, entry, undecided, ageMs, again)) {
         this.#part = part;
         return false;
       }

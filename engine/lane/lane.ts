@@ -12,7 +12,9 @@ import {
   KIND_FINGERPRINT, KIND_PART, KIND_REMEMBERED, MESSAGE_KIND,
 } from "../part/part-layout.ts";
 import { ACK_FORWARDER, ACK_MESSAGE_ID, ACK_OUTCOME } from "../forward/message-layout.ts";
-import { COMMIT_DISK_FULL, COMMIT_FAILED } from "../telemetry/label-values.ts";
+import {
+  COMMIT_DISK_FULL, COMMIT_FAILED, REFUSED_DISK_FULL, REFUSED_LOG_FAILED,
+} from "../telemetry/label-values.ts";
 import {
   LANE_BUSY_SECONDS, LANE_TURNS, LOG_COMMITS, LOG_COMMIT_FAILURES, LOG_COMMIT_SECONDS,
 } from "../telemetry/metric-table.ts";
@@ -21,7 +23,7 @@ import {
 } from "../traces/memory-layout.ts";
 import {
   COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_RUN, COMMAND_STOP, PHASE_LOADED, PHASE_SENT, PHASE_STOPPED,
-  PRESSURE_DECIDE, PRESSURE_REFUSE,
+  PRESSURE_DECIDE, PRESSURE_REFUSE, QUIET_BUSY, QUIET_HANDED_OVER, QUIET_IDLE,
 } from "./control.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type { LaneParts } from "./lane-parts.ts";
@@ -49,7 +51,7 @@ export class Lane {
 
   constructor(parts: LaneParts) {
     this.#in = parts;
-    parts.isQuiet = () => this.quiet;
+    parts.quiet = () => this.quiet;
     this.#housekeeping = new Housekeeping(parts);
   }
 
@@ -82,10 +84,10 @@ export class Lane {
 
   /** One turn and its counters. @returns true when there may be more to do at once. */
   step(): boolean {
-    const { control, clock, counters, plan } = this.#in;
+    const { clock, control, counters, deliveries } = this.#in;
     clock.tick();
+    deliveries.replays = control.command === COMMAND_RUN;
     const worked = this.#turn();
-    control.beat(plan.lane, clock.nowMs);
     counters.add(LANE_TURNS, 1);
     counters.add(LANE_BUSY_SECONDS, (clock.preciseMs() - clock.nowMs) / 1000);
     counters.publish();
@@ -222,7 +224,7 @@ export class Lane {
       counters.addAt(LOG_COMMIT_FAILURES, status === LOG_FULL ? COMMIT_DISK_FULL : COMMIT_FAILED, 1);
       this.#housekeeping.reportFailure(status);
       parts.discard();
-      intake.failed();
+      intake.failed(status === LOG_FULL ? REFUSED_DISK_FULL : REFUSED_LOG_FAILED);
       holder.failed();
       this.#retryAtMs = clock.nowMs + RETRY_MS;
       return;
@@ -276,15 +278,17 @@ export class Lane {
     return true;
   }
 
-  /** Nothing is under way: main may end the process without sending anything twice. */
-  get quiet(): boolean {
+  /** How far the lane is with what it has, when it is to stop. */
+  get quiet(): number {
     const { intake, holder, owner, deliveries, sender, control, partsFrom, decisionsFrom } = this.#in;
     const undecided = control.command === COMMAND_DECIDE && owner.liveRows > 0;
-    return !undecided && control.command !== COMMAND_RUN && intake.empty && holder.clean
-      && owner.batchCount === 0 && deliveries.idle && !sender.lateWaiting
+    const done = !undecided && control.command !== COMMAND_RUN && intake.empty && holder.clean
+      && owner.batchCount === 0 && !sender.lateWaiting
       && !this.#in.parts.hasRest
       && partsFrom.every((ring) => ring.waiting() === 0)
       && decisionsFrom.every((ring) => ring.waiting() === 0);
+    if (!done || !deliveries.handedOver) return QUIET_BUSY;
+    return deliveries.idle ? QUIET_IDLE : QUIET_HANDED_OVER;
   }
 
   /** Last commits: acknowledgements that came in the meantime, changed states. */

@@ -21,6 +21,8 @@ export class PartSender {
   restGeneration = 0;
   restEntry = 0;
   restIndex = 0;
+  /** The rest is of a record that is not committed yet. */
+  #restStaged = false;
 
   constructor(lane: number, rings: readonly SlotRingProducer[], wakes: readonly WakeWord[]) {
     assert(rings.length === wakes.length, "a ring and a wake word for every lane");
@@ -42,6 +44,7 @@ export class PartSender {
     this.restGeneration = generation;
     this.restEntry = entry;
     this.restIndex = sent;
+    this.#restStaged = true;
   }
 
   /** The rest of the record is sent. */
@@ -105,6 +108,7 @@ export class PartSender {
 
   /** The commit succeeded: makes staged parts visible and wakes their owners. */
   flush(): void {
+    this.#restStaged = false;
     for (let lane = 0; lane < this.#rings.length; lane++) {
       if (this.#rings[lane]!.flush()) this.#wakes[lane]!.wake();
     }
@@ -113,6 +117,7 @@ export class PartSender {
   /** The commit failed: staged parts were never there. */
   discard(): void {
     for (const ring of this.#rings) ring.discard();
-    this.restEntry = 0;
+    if (this.#restStaged) this.restEntry = 0;
+    this.#restStaged = false;
   }
 }

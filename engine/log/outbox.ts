@@ -63,6 +63,8 @@ export class Outbox {
   readonly #parts: RecordParts;
   /** Messages that were taken and not acknowledged, by ticket. */
   readonly #taken = new Map<number, Taken>();
+  /** Places of taken messages that the cursor has not passed. */
+  readonly #ahead = new Set<string>();
   #lastTicket = 0;
   /** The last message taken, or skipped as settled. */
   #cursorGeneration = 0;
@@ -135,6 +137,25 @@ export class Outbox {
     return this.#log.transact(work);
   }
 
+  /**
+   * As append, for a message that the forwarder has in memory: peek() does not show it again.
+   * @returns its ticket. Forget it with `forgetTicket` when the transaction fails.
+   */
+  appendTaken(bytes: Uint8Array, at: number, end: number, spans: number): number {
+    this.#parts.parts[PART_SPANS] = spans;
+    const entry = this.#log.appendRecord(bytes, at, end, this.#parts, OWED);
+    const ticket = ++this.#lastTicket;
+    const generation = this.#log.openGeneration;
+    this.#taken.set(ticket, { generation, entry, spans });
+    this.#ahead.add(placeOf(generation, entry));
+    return ticket;
+  }
+
+  /** The transaction that appended it failed. */
+  forgetTicket(ticket: number): void {
+    this.#forget(ticket);
+  }
+
   /** Appends a message, in a transaction. bytes[at, end) may be any memory; it is copied. */
   append(bytes: Uint8Array, at: number, end: number, spans: number): void {
     this.#parts.parts[PART_SPANS] = spans;
@@ -186,7 +207,7 @@ export class Outbox {
   acknowledge(ticket: number): number {
     const taken = this.#taken.get(ticket);
     assert(taken !== undefined, "a message is acknowledged once");
-    this.#taken.delete(ticket);
+    this.#forget(ticket);
     this.#log.states(taken.generation)?.clear(taken.entry, 0, OWED);
     return taken.spans;
   }
@@ -233,8 +254,10 @@ export class Outbox {
   #findNext(): boolean {
     for (const generation of this.#log.generations()) {
       if (generation < this.#cursorGeneration) continue;
-      const after = generation === this.#cursorGeneration ? this.#cursorEntry : 0;
-      const entry = this.#log.states(generation)!.nextRecord(after, OWED); // just listed
+      const states = this.#log.states(generation)!; // just listed
+      let entry = generation === this.#cursorGeneration ? this.#cursorEntry : 0;
+      do entry = states.nextRecord(entry, OWED);
+      while (entry !== 0 && this.#isAhead(generation, entry));
       if (entry === 0) continue;
       this.#peekedGeneration = generation;
       this.#peekedEntry = entry;
@@ -242,6 +265,17 @@ export class Outbox {
     }
     this.#peekedEntry = 0;
     return false;
+  }
+
+  #forget(ticket: number): void {
+    const taken = this.#taken.get(ticket);
+    if (taken === undefined) return;
+    this.#taken.delete(ticket);
+    this.#ahead.delete(placeOf(taken.generation, taken.entry));
+  }
+
+  #isAhead(generation: number, entry: number): boolean {
+    return this.#ahead.size > 0 && this.#ahead.has(placeOf(generation, entry));
   }
 
   /**
@@ -271,4 +305,8 @@ export class Outbox {
     }
     return spans;
   }
+}
+
+function placeOf(generation: number, entry: number): string {
+  return `${generation}/${entry}`;
 }

@@ -12,7 +12,7 @@
 import { FORWARDERS_MAX } from "../part/decision-layout.ts";
 import {
   DIRECTION_IN, DIRECTION_OUT, keptForwarder, KEPT_LOST_NAMES, KEPT_LOST_RECORD_CORRUPT,
-  KEPT_LOST_SET_ASIDE, keptLostIndex, KEPT_SPACE,
+  keptLostIndex, KEPT_SPACE,
   LOST_NAMES, lostIndex, movedIndex, PROTOCOL_NAMES, REFUSED_NAMES,
 } from "./label-values.ts";
 import type { LabelNames } from "./metric-layout.ts";
@@ -92,11 +92,10 @@ export function closes(sheet: BalanceSheet): boolean {
 
 /** Acknowledged spans that are gone without a decision, or that could not be read back. */
 export function lostSpans(sheet: BalanceSheet): number {
-  const broken = new Set<string>([
-    KEPT_LOST_NAMES[KEPT_LOST_RECORD_CORRUPT], KEPT_LOST_NAMES[KEPT_LOST_SET_ASIDE],
-  ]);
   return sheet.forwarders.reduce((sum, { lost, keptLostByReason }) => {
-    const unread = keptLostByReason.filter(({ name }) => broken.has(name));
+    const unread = keptLostByReason.filter(({ name }) => {
+      return name === KEPT_LOST_NAMES[KEPT_LOST_RECORD_CORRUPT];
+    });
     return sum + lost + unread.reduce((spans, share) => spans + share.spans, 0);
   }, 0);
 }

@@ -27,30 +27,23 @@ export const PROTOCOL_NAMES = [
 
 /** Why spans were never acknowledged, by a lane. */
 export const REFUSED_INVALID_ID = 0;
-/** The payload is not what it says; its spans up to the fault. */
-export const REFUSED_MALFORMED = 1;
-export const REFUSED_DISK_FULL = 2;
-export const REFUSED_LOG_FAILED = 3;
-export const REFUSED_OVERLOAD = 4;
-export const REFUSED_INTERNAL = 5;
-export const REFUSED_NAMES = [
-  "invalid_id", "malformed", "disk_full", "log_failed", "overload", "internal",
-] as const;
+export const REFUSED_DISK_FULL = 1;
+export const REFUSED_LOG_FAILED = 2;
+export const REFUSED_NAMES = ["invalid_id", "disk_full", "log_failed"] as const;
 
 /** Why acknowledged spans ended without a decision. */
-export const LOST_STORAGE_LIMIT = 0;
-export const LOST_RECORD_CORRUPT = 1;
-/** In a generation that ended the process when it was opened. */
-export const LOST_SET_ASIDE = 2;
-export const LOST_NAMES = ["storage_limit", "record_corrupt", "generation_set_aside"] as const;
+export const LOST_RECORD_CORRUPT = 0;
+/** Its sampler is not configured any more. */
+export const LOST_FORWARDER_REMOVED = 1;
+export const LOST_NAMES = ["record_corrupt", "forwarder_removed"] as const;
 
 /** Why kept spans were not delivered and never will be. */
 export const KEPT_LOST_BACKEND_REFUSED = 0;
 export const KEPT_LOST_OUTBOX_LIMIT = 1;
 export const KEPT_LOST_RECORD_CORRUPT = 2;
-export const KEPT_LOST_SET_ASIDE = 3;
+export const KEPT_LOST_FORWARDER_REMOVED = 3;
 export const KEPT_LOST_NAMES = [
-  "backend_refused", "outbox_limit", "record_corrupt", "generation_set_aside",
+  "backend_refused", "outbox_limit", "record_corrupt", "forwarder_removed",
 ] as const;
 
 export const DIRECTION_IN = 0;
@@ -119,9 +112,7 @@ export const DECISION: Dimension = fixed("decision", DECISION_NAMES);
 export const KEPT_NO_SAMPLER = 0;
 /** Follows a decision whose votes are forgotten, or of a policy set that has no labels. */
 export const KEPT_UNKNOWN = 1;
-/** By trace id alone, under storage or memory pressure. */
-export const KEPT_PRESSURE = 2;
-const KEPT_NAMES = ["no_sampler", "unknown", "pressure"] as const;
+const KEPT_NAMES = ["no_sampler", "unknown"] as const;
 const KEPT_BY_POLICY = POLICY_SETS_MAX * POLICIES_MAX;
 
 /**
@@ -160,7 +151,7 @@ export function keptByPolicy(slot: number, policySet: number, voteBit: number): 
   return policySet * POLICIES_MAX + voteBit;
 }
 
-/** Label index of spans kept for KEPT_NO_SAMPLER, KEPT_UNKNOWN or KEPT_PRESSURE. */
+/** Label index of spans kept for KEPT_NO_SAMPLER or KEPT_UNKNOWN. */
 export function keptWithoutPolicy(why: number, slot: number): number {
   return KEPT_BY_POLICY + why * FORWARDERS_MAX + slot;
 }

@@ -92,6 +92,12 @@ export const LOG_COMMIT_FAILURES = lane.counterBy(crossed(fixed("reason", COMMIT
 export const LOG_COMMIT_SECONDS = lane.histogram("tailrace_log_commit_seconds",
   "Time a transaction took, writing included.",
   [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
+export const RECORDS_LOST = lane.counter("tailrace_records_lost_total",
+  "Records of former runs whose index was damaged: their undecided spans are lost, uncounted.");
+export const GENERATIONS_SET_ASIDE = lane.counter("tailrace_generations_set_aside_total",
+  "Damaged generations that were renamed: their undecided spans are lost, uncounted.");
+export const VALUES_UNTESTED = lane.counter("tailrace_attribute_values_untested_total",
+  "Values too long or too slow for their regular expression: they match nothing.");
 export const RECORDS_CORRUPT = lane.counter("tailrace_records_corrupt_total",
   "Records whose checksum did not fit when they were read back.");
 

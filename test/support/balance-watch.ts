@@ -28,8 +28,9 @@ export class BalanceWatch {
   }
 
   async #watch(gateway: GatewayProcess): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      const page = await gateway.scrape();
+    while (!this.#stop.signal.aborted && gateway.running) {
+      const page = await gateway.scrape().catch(() => null);
+      if (page === null) continue; // it ended in the meantime, or the test will show why not
       this.#scrapes++;
       for (const { labels, value } of page.samples("tailrace_balance_difference_spans")) {
         if (value !== 0) {

@@ -31,6 +31,12 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
+/** This process's variables, without those that would be settings of the gateway. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env)
+    .filter(([name]) => !/^(?:TAILRACE|SFX|SIGNALFX)_/.test(name)));
+}
+
 export async function freePorts(): Promise<Ports> {
   return { port: await freePort(), adminPort: await freePort() };
 }
@@ -96,7 +102,7 @@ export class GatewayProcess {
     directory: string, args: readonly string[], ports: Ports = { port: 0, adminPort: 0 },
   ): GatewayProcess {
     const child = spawn(process.execPath, [MAIN, ...args], {
-      cwd: directory, stdio: ["ignore", "pipe", "pipe"],
+      cwd: directory, stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(),
     });
     return new GatewayProcess(child, ports);
   }

@@ -70,6 +70,8 @@ export class Traffic {
   /** Answers by status; 0 = none. */
   readonly answers = new Map<number, number>();
   readonly #options: TrafficOptions;
+  /** 503s without a Retry-After: none may come. */
+  impatient = 0;
   readonly #random: Random;
   readonly #agent: http.Agent;
   readonly #connections: number;
@@ -164,9 +166,10 @@ export class Traffic {
     const packed = this.#random.chance(0.25);
     const body = packed ? zlib.gzipSync(plain, { level: 1 }) : plain;
     const ports = this.#options.ports();
-    return await post(ports[this.#random.below(ports.length)]!, body, {
-      agent: this.#agent, gzip: packed,
-    });
+    const port = ports[this.#random.below(ports.length)]!;
+    const { status, headers } = await exchange(port, body, { agent: this.#agent, gzip: packed });
+    if (status === 503 && headers["retry-after"] === undefined) this.impatient++;
+    return status;
   }
 }
 
@@ -175,7 +178,8 @@ export async function postSpans(port: number, spans: readonly SentSpan[]): Promi
   return await post(port, encodeSpans(spans, ""));
 }
 
-function encodeSpans(spans: readonly SentSpan[], padding: string): Uint8Array {
+/** A body with these spans. @param padding text that makes each of them larger. */
+export function encodeSpans(spans: readonly SentSpan[], padding: string): Uint8Array {
   return encodeRequest([{
     resource: { "service.name": "traffic" }, scope: { name: "test", version: "1" },
     spans: spans.map((span) => spanInput(span, padding)),
@@ -197,11 +201,24 @@ function spanInput(span: SentSpan, padding: string): SpanInput {
 
 const POST_MS_MAX = 20_000;
 
+interface PostOptions {
+  readonly agent?: http.Agent;
+  readonly gzip?: boolean;
+}
+
 /** POSTs one OTLP body. @returns the answer's status; 0 when there was none. */
 export async function post(
-  port: number, body: Uint8Array, options: { agent?: http.Agent; gzip?: boolean } = {},
+  port: number, body: Uint8Array, options: PostOptions = {},
 ): Promise<number> {
+  return (await exchange(port, body, options)).status;
+}
+
+/** POSTs one OTLP body. @returns status and headers of the answer; status 0 when there was none. */
+export async function exchange(
+  port: number, body: Uint8Array, options: PostOptions = {},
+): Promise<{ status: number; headers: http.IncomingHttpHeaders }> {
   return await new Promise((resolve) => {
+    const none = (): void => resolve({ status: 0, headers: {} });
     const request = http.request({
       agent: options.agent ?? false, host: "127.0.0.1", port, method: "POST", path: "/v1/traces",
       headers: {
@@ -209,11 +226,12 @@ export async function post(
         ...(options.gzip === true ? { "content-encoding": "gzip" } : {}),
       },
     }, (response) => {
+      const { statusCode: status = 0, headers } = response;
       response.resume();
-      response.once("end", () => resolve(response.statusCode ?? 0));
-      response.once("error", () => resolve(0));
+      response.once("end", () => resolve({ status, headers }));
+      response.once("error", none);
     });
-    request.once("error", () => resolve(0));
+    request.once("error", none);
     request.setTimeout(POST_MS_MAX, () => request.destroy());
     request.end(body);
   });

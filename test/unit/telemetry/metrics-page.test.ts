@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CounterBlock, createCounterBlock } from "../../../engine/telemetry/counters.ts";
 import {
-  keptByPolicy, keptWithoutPolicy, KEPT_NO_SAMPLER, KEPT_PRESSURE, LOST_RECORD_CORRUPT, lostIndex,
+  keptByPolicy, keptWithoutPolicy, KEPT_NO_SAMPLER, KEPT_UNKNOWN, LOST_RECORD_CORRUPT, lostIndex,
   statusIndex,
 } from "../../../engine/telemetry/label-values.ts";
 import type { LabelNames } from "../../../engine/telemetry/metric-layout.ts";
@@ -105,7 +105,7 @@ describe("the metrics page", () => {
     lane?.addAt(SPANS_KEPT, keptByPolicy(0, 1, 0), 20);
     lane?.addAt(SPANS_KEPT, keptByPolicy(1, 1, 1), 300);
     lane?.addAt(SPANS_KEPT, keptWithoutPolicy(KEPT_NO_SAMPLER, 3), 4_000);
-    lane?.addAt(SPANS_KEPT, keptWithoutPolicy(KEPT_PRESSURE, 0), 50_000);
+    lane?.addAt(SPANS_KEPT, keptWithoutPolicy(KEPT_UNKNOWN, 0), 50_000);
     lane?.addAt(SPANS_KEPT, keptByPolicy(0, 0, -1), 600_000);
     lane?.publish();
     const families = parseExposition(await page.render());
@@ -115,9 +115,8 @@ describe("the metrics page", () => {
     expect(kept("backend", "errors")).toBe(0);
     expect(kept(ODD_NAME, "slow")).toBe(300);
     expect(kept("removed", "no_sampler")).toBe(4_000);
-    expect(kept("backend", "pressure")).toBe(50_000);
-    expect(kept("backend", "unknown")).toBe(600_000);
-    expect(families.get("tailrace_spans_kept_total")?.samples).toHaveLength(6);
+    expect(kept("backend", "unknown")).toBe(650_000);
+    expect(families.get("tailrace_spans_kept_total")?.samples).toHaveLength(5);
   });
 
   it("writes histograms with cumulative buckets that end in the count", async () => {

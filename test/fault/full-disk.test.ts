@@ -1,0 +1,101 @@
+// The data directory on a file system that somebody else fills up.
+
+import fs from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import type { RecordingBackend } from "../support/backend.ts";
+import { BalanceWatch } from "../support/balance-watch.ts";
+import type { GatewayConfig } from "../support/gateway.ts";
+import { ALL_IS_WELL, duplicates, reckonAll, reckonSampled } from "../support/reckoning.ts";
+import { fateSampler, Stage } from "../support/stage.ts";
+import { canMountTmpfs, tmpfs } from "../support/tmpfs.ts";
+import { until } from "../support/until.ts";
+
+const TEST_MS = 30_000;
+const MIB = 1024 * 1024;
+const DISK_BYTES = 96 * MIB;
+
+const canMount = canMountTmpfs();
+if (!canMount) console.log("skipped: a full disk needs a tmpfs, and mounting one needs root");
+
+interface Backends {
+  readonly kept: RecordingBackend;
+  readonly all: RecordingBackend;
+}
+
+function configOn(stage: Stage, disk: string, backends: Backends): GatewayConfig {
+  stage.run++;
+  return stage.config([
+    stage.otlpForwarder("kept", backends.kept, { TraceSample: fateSampler("5s") }),
+    stage.otlpForwarder("all", backends.all),
+  ], { Workers: 2, BackupLocation: path.join(disk, "data"), StorageLimit: "1GiB" });
+}
+
+/** Takes what is free but for `leave` bytes. */
+function fill(disk: string, leave: number): void {
+  const { bavail, bsize } = fs.statfsSync(disk);
+  fs.writeFileSync(path.join(disk, "filler"), new Uint8Array(Math.max(0, bavail * bsize - leave)));
+}
+
+function free(disk: string): void {
+  fs.rmSync(path.join(disk, "filler"));
+}
+
+describe.skipIf(!canMount)("a full disk", () => {
+  it("makes clients wait, loses nothing that was acknowledged, and heals by itself", async () => {
+    const stage = Stage.open();
+    const backends = { kept: await stage.backend(), all: await stage.backend() };
+    const disk = tmpfs(DISK_BYTES);
+    const gateway = await stage.start(configOn(stage, disk, backends));
+    const traffic = stage.traffic({ spansPerSecond: 2000, padding: 2000 });
+    const watch = new BalanceWatch(gateway);
+    await until(() => traffic.answersWith(200) > 50, "spans are taken");
+    for (let round = 0; round < 2; round++) {
+      fill(disk, 2 * MIB);
+      const refusedBefore = traffic.answersWith(503);
+      await until(() => traffic.answersWith(503) > refusedBefore + 20, "clients are refused");
+      await sleep(1_000); console.log(traffic.answers, fs.statfsSync(disk), fs.readdirSync(path.join(disk,"data/log/lane-0")));
+      expect(await gateway.metric("tailrace_log_commit_failures_total", { reason: "disk_full" }))
+        .toBeGreaterThan(0);
+      free(disk);
+      const takenBefore = traffic.answersWith(200);
+      await until(() => traffic.answersWith(200) > takenBefore + 20, "spans are taken again");
+    }
+    await traffic.stop();
+    await gateway.settled();
+    expect((await watch.stop()).faults).toEqual([]);
+    expect([...traffic.answers.keys()].toSorted()).toEqual([200, 503]);
+    expect(traffic.impatient).toBe(0);
+    expect(reckonSampled(traffic, backends.kept)).toEqual(ALL_IS_WELL);
+    expect(reckonAll(traffic, backends.all)).toEqual(ALL_IS_WELL);
+    expect(gateway.output).toContain("the disk is full: spans are refused with 503");
+    expect((await gateway.stop()).code).toBe(0);
+    expect([duplicates(backends.kept), duplicates(backends.all)]).toEqual([[], []]);
+  }, TEST_MS);
+
+  it("costs nothing acknowledged when the process is killed on it, and again while it starts",
+    async () => {
+      const stage = Stage.open();
+      const backends = { kept: await stage.backend(), all: await stage.backend() };
+      const disk = tmpfs(DISK_BYTES);
+      const gateway = await stage.start(configOn(stage, disk, backends));
+      const traffic = stage.traffic({ spansPerSecond: 2000, padding: 2000 });
+      await until(() => traffic.answersWith(200) > 50, "spans are taken");
+      fill(disk, MIB);
+      await until(() => traffic.answersWith(503) > 20, "clients are refused");
+      await gateway.kill();
+      // On a full disk it may start or say why not; it must do no harm.
+      const early = await stage.launch(configOn(stage, disk, backends));
+      await sleep(2_000);
+      if (early.running) await early.kill();
+      else expect(await early.exited).toEqual({ code: 2, signal: null });
+      free(disk);
+      const again = await stage.start(configOn(stage, disk, backends));
+      await traffic.stop();
+      await again.settled();
+      expect(reckonSampled(traffic, backends.kept)).toEqual(ALL_IS_WELL);
+      expect(reckonAll(traffic, backends.all)).toEqual(ALL_IS_WELL);
+      expect((await again.stop()).code).toBe(0);
+    }, TEST_MS);
+});

@@ -1,0 +1,35 @@
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { onTestFinished } from "vitest";
+
+function mount(directory: string, bytes: number): void {
+  const options = ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", directory];
+  execFileSync("mount", options, { stdio: "ignore" });
+}
+
+/** True where small file systems can be mounted: for root, where the kernel lets it. */
+export function canMountTmpfs(): boolean {
+  const probe = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-mount-"));
+  try {
+    mount(probe, 1024 * 1024);
+    execFileSync("umount", [probe], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    fs.rmdirSync(probe);
+  }
+}
+
+/** A file system of its own with room for `bytes`, until the test ends. */
+export function tmpfs(bytes: number): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-disk-"));
+  mount(directory, bytes);
+  onTestFinished(() => {
+    execFileSync("umount", ["-l", directory]);
+    fs.rmdirSync(directory);
+  });
+  return directory;
+}
