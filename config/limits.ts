@@ -1,7 +1,10 @@
 // Hard bounds compiled in. Each says why it has its value and what happens when it is reached.
 // What an operator may tune is in settings.ts.
 
-/** Span workers: holder numbers in part links are 8 bits wide, and more lanes than this never helped. */
+/**
+ * Span workers: holder numbers in part links are 8 bits wide, and more lanes than this never
+ * helped.
+ */
 export const LANES_MAX = 64;
 
 /** Longest DecisionWait: the timer wheel has one bucket per tick up to here. */

@@ -103,7 +103,8 @@ async function main(): Promise<void> {
 }
 
 async function stop(gateway: Gateway, signal: string): Promise<void> {
-  process.stdout.write(`${signal}: stopping; a second signal ends at once, everything is on disk\n`);
+  process.stdout.write(
+    `${signal}: stopping; a second signal ends at once, everything is on disk\n`);
   const { sheet, lostRecords } = await gateway.stop();
   process.stdout.write(balanceTable(sheet));
   process.exit(lostSpans(sheet) + lostRecords > 0 ? EXIT_LOST : EXIT_SAFE);

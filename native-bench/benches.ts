@@ -1,7 +1,9 @@
 // Every bench by name, in the order of a span's way, and the ratios between them that mean
 // something.
 
-import { run as runChain, runMemory, runOverload, runSmall } from "./chain.bench.ts";
+import {
+  run as runChain, runLongWait, runMemory, runOverload, runSmall,
+} from "./chain.bench.ts";
 import { run as runEvaluate } from "./evaluate.bench.ts";
 import { run as runFloor } from "./floor.bench.ts";
 import { run as runForward } from "./forward.bench.ts";
@@ -35,7 +37,8 @@ export const BENCHES: readonly Bench[] = [
   bench("render", "kept spans from a record to a ring, one core", runRender, false),
   bench("forward", "kept spans to a backend, no compression", runForward, true),
   bench("lane", "log, scan, traces, decisions and rendering together", runLane, false),
-  bench("chain", "everything, 32 connections, a tenth kept", runChain, true),
+  bench("chain", "everything, 32 connections, a tenth kept, judged after 5 s", runChain, true),
+  bench("long-wait", "the same, judged after 30 s", runLongWait, true),
   bench("overload", "the same, 500,000 spans/s offered", runOverload, true),
   bench("memory", "the same, a million undecided traces", runMemory, true),
   bench("small", "the same, two spans a body", runSmall, true),

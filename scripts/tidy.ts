@@ -38,6 +38,7 @@ const FOLDER_ROWS: readonly (readonly string[])[] = [
   ["engine/sampling", "engine/telemetry", "engine/forward", "engine/cluster"],
   ["engine/front-door", "engine/grpc-door", "engine/lane"],
   ["engine/pool"],
+  ["engine/gateway"],
   ["engine", "workers"],
   ["native-bench", "scripts"],
   ["test"],
@@ -53,9 +54,9 @@ const PACKAGE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "lmdb": ["engine/log"],
   "piscina": ["engine/pool"],
   "prom-client": ["engine/telemetry"],
-  "re2js": ["engine/part"],
+  "re2js": ["engine/part", "engine/sampling"],
   "undici": ["engine/forward"],
-  "zod": ["config", "engine/sampling"],
+  "zod": ["config", "engine/lane", "engine/sampling"],
 };
 /** Tests and benches use what they like. */
 const FREE_OF_PACKAGES = ["test", "native-bench"];

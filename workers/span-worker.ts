@@ -1,4 +1,5 @@
-// A span worker: a Piscina task that never ends by itself. It runs one lane until it is told to stop.
+// A span worker: a Piscina task that never ends by itself. It runs one lane until it is told to
+// stop.
 
 import { buildLane } from "../engine/lane/lane-parts.ts";
 import type { LanePlan } from "../engine/lane/lane-plan.ts";

@@ -1,5 +1,5 @@
-// Log lines: one JSON object a line, on standard output or in a file. Written at once and whole; the
-// lanes never call this, their lines come through the coordinator.
+// Log lines: one JSON object a line, on standard output or in a file. Written at once and whole;
+// the lanes never call this, their lines come through the coordinator.
 
 import { appendFileSync, writeSync } from "node:fs";
 

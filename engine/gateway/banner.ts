@@ -10,13 +10,13 @@ export function banner(
 ): string {
   const [first] = settings.listenFrom;
   const lines = [
-    `tailrace ${version} is ready (${settings.workers} span worker${settings.workers > 1 ? "s" : ""}, `
-      + `settings: ${source})`,
+    `tailrace ${version} is ready (span workers: ${settings.workers}, settings: ${source})`,
     ...settings.listenFrom.map(({ name, address }) =>
-      `  takes    OTLP/HTTP protobuf on http://${address.host}:${address.port}/v1/traces  [${name}]`),
+      `  takes    OTLP/HTTP protobuf on http://${address.host}:${address.port}/v1/traces`
+      + `  [${name}]`),
     ...settings.forwardTo.map((forwarder) => `  sends    ${destinationOf(forwarder)}`),
-    `  stores   ${settings.dataDirectory} (at most ${Math.round(facts.storageLimitBytes / MIB)} MiB, `
-      + `durability: ${settings.durability})`,
+    `  stores   ${settings.dataDirectory} (at most `
+      + `${Math.round(facts.storageLimitBytes / MIB)} MiB, durability: ${settings.durability})`,
     `  memory   tables ${Math.round(tableBytes(settings) / MIB)} MiB and rings `
       + `${Math.round(facts.ringBytes / MIB)} MiB at most; resident as they are used`,
   ];
@@ -33,7 +33,8 @@ function destinationOf(forwarder: ForwarderSettings): string {
   const where = forwarder.type === "file" ? `OTLP JSON lines in ${forwarder.path}` : forwarder.url;
   const { traceSample } = forwarder;
   if (traceSample === null) return `every span to ${where}  [${forwarder.name}]`;
-  const policies = traceSample.policies.map((policy) => (policy as { name: string }).name); // checked
+  // Checked when the settings were read.
+  const policies = traceSample.policies.map((policy) => (policy as { name: string }).name);
   return `kept traces (${policies.join(", ")}) to ${where}  [${forwarder.name}], judged `
     + `${traceSample.decisionWaitMs / 1000} s after their first span`;
 }

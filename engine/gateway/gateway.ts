@@ -39,6 +39,9 @@ const WORKERS = new URL("../../workers/", import.meta.url);
 const RETRY_AFTER_S = 1;
 /** A lane's ring takes no more than this share: what waits longer than a fraction of a second. */
 const RING_CREDIT_SHARE = 1 / 4;
+const REMOVED_FORWARDER = "a forwarder was removed from the settings: what the log owes it is given up"
+  + " and counted as lost, reason forwarder_removed; what its outbox has stays on disk until it is"
+  + " configured again, or until you delete the directory";
 const POLL_MS = 5;
 const STORAGE_MS = 500;
 /** Storage in use, as a share of its limit, at which the soonest traces are decided early. */
@@ -77,10 +80,9 @@ export class Gateway {
     const policySet = compilePolicySet(samplerInputs(settings, slots));
     this.names = labelNames(slots, this.data.slots.names(), policySet);
     for (const name of removedForwarders(this.data, settings)) {
-      writeLog(logFile(settings), "warn", "a forwarder was removed from the settings: what it was owed is"
-        + " given up and counted as lost, reason forwarder_removed; what its outbox has stays on disk"
-        + " until it is configured again, or until you delete the directory", { forwarder: name,
-        directory: outboxDirectory(this.data.path, name, 0) });
+      writeLog(logFile(settings), "warn", REMOVED_FORWARDER, {
+        forwarder: name, directory: outboxDirectory(this.data.path, name, 0),
+      });
     }
     this.#shared = createSharedMemory(settings.workers, slots, settings.bodyBytesMax);
     const [first] = this.#shared.lanes;
@@ -171,13 +173,15 @@ export class Gateway {
     await this.#door.close();
     this.#coordinator.send({ kind: "stop" });
     await this.#coordinator.ended();
-    // Every state is committed under the forwarders of this run: removed ones are owed nothing more.
+    // Every state is committed under the forwarders of this run: removed ones are owed nothing
+    // more.
     this.data.slots.release(removedForwarders(this.data, settings));
     this.data.close();
     const snapshot = this.#reader.readBlocks();
     return {
       sheet: balanceSheet(snapshot, this.names),
-      lostRecords: snapshot.lane[RECORDS_LOST]! + snapshot.lane[GENERATIONS_SET_ASIDE]!, // in the table
+      // Both are in the table.
+      lostRecords: snapshot.lane[RECORDS_LOST]! + snapshot.lane[GENERATIONS_SET_ASIDE]!,
     };
   }
 
@@ -192,8 +196,8 @@ export class Gateway {
         "kept spans were not delivered in time; they are on disk and sent after the next start",
         { forwarder: name, messages, spans });
     }
-    if (report.complete) await this.#quiet(QUIET_IDLE, performance.now() + LAST_ACKNOWLEDGEMENTS_MS);
-    else await sleep(SETTLE_MS);
+    if (!report.complete) await sleep(SETTLE_MS);
+    else await this.#quiet(QUIET_IDLE, performance.now() + LAST_ACKNOWLEDGEMENTS_MS);
   }
 
   async #quiet(least: number, deadlineMs: number): Promise<void> {
@@ -299,8 +303,9 @@ function makeLogDirectory(settings: Settings): void {
     mkdirSync(logDirectory, { recursive: true });
     accessSync(logDirectory, constants.W_OK);
   } catch (error) {
-    throw new GatewayError("CONFIG_INVALID", `LogDir ${logDirectory} cannot be written: make it, or `
-      + "set LogDir to \"-\" for standard output", { logDirectory }, error);
+    const text = `LogDir ${logDirectory} cannot be written: make it, or set it to "-" for standard `
+      + "output";
+    throw new GatewayError("CONFIG_INVALID", text, { logDirectory }, error);
   }
 }
 

@@ -2,7 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 import path from "node:path";
-import type { ForwarderSettings as ForwarderChoice, Settings } from "../../config/settings-types.ts";
+import type {
+  ForwarderSettings as ForwarderChoice, Settings,
+} from "../../config/settings-types.ts";
 import { LOG_TO_STDOUT } from "../base/log.ts";
 import type { ForwarderSettings } from "../forward/forwarder-settings.ts";
 import { KeptStore } from "../lane/kept-store.ts";
@@ -15,7 +17,9 @@ import { DecisionMemory } from "../traces/decision-memory.ts";
 import { TraceTable } from "../traces/trace-table.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 
-/** Parts that the traces of a full table may have on average: records that one trace is spread over. */
+/**
+ * Parts that the traces of a full table may have on average: records that one trace is spread over.
+ */
 const LINKS_PER_TRACE = 6;
 /** Decisions remembered in full, in the process: those of a minute at 66,000 traces a second. */
 const DECISIONS_FULL_MAX = 4_000_000;
@@ -25,7 +29,9 @@ const KEPT_PARTS_MAX = 262_144;
 /** Smallest span that has ids: 32 bytes. */
 const SPAN_BYTES_MIN = 32;
 const GENERATION_BYTES = 128 * 1024 * 1024;
-/** A generation with records is sealed after this, so that quiet hours free their disk space too. */
+/**
+ * A generation with records is sealed after this, so that quiet hours free their disk space too.
+ */
 const GENERATION_AGE_MS = 300_000;
 const LOG_FILE = "gateway.log";
 
@@ -107,7 +113,9 @@ export function forwarderSettings(
 function withSlot(
   forwarder: ForwarderChoice, slot: number, durability: Settings["durability"],
 ): ForwarderSettings {
-  const { traceSample: _sampled, outboxAfterMs: _after, outboxLimitBytes: _limit, ...rest } = forwarder;
+  // What only the lanes need stays here.
+  const { traceSample: _sampled, outboxAfterMs: _after, outboxLimitBytes: _limit, ...rest }
+    = forwarder;
   return rest.type === "file" ? { ...rest, slot, durability, requestsMax: 1 } : { ...rest, slot };
 }
 

@@ -1,5 +1,5 @@
-// Every piece of memory that threads share, allocated once at start. Large rings become resident only as
-// far as they are used: an empty ring starts again at its beginning.
+// Every piece of memory that threads share, allocated once at start. Large rings become resident
+// only as far as they are used: an empty ring starts again at its beginning.
 
 import { BODY_BYTES_MAX } from "../../config/limits.ts";
 import { assert } from "../base/assert.ts";

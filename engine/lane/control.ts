@@ -1,7 +1,9 @@
 // The control words of the process, one SharedArrayBuffer that every thread sees.
 //
-// [0] command, written by main: RUN, KEEP (stop and leave undecided traces on disk), DECIDE (judge all
-//     now), STOP (commit and return), ABANDON (return at once: the process ends, the log has everything)
+// [0] command, written by main: RUN, KEEP (stop and leave undecided traces on disk), DECIDE (judge
+// all
+//     now), STOP (commit and return), ABANDON (return at once: the process ends, the log has
+// everything)
 // [1] storage pressure, written by main: 0 none, 1 decide early, 2 refuse payloads too
 // [2] generation counter: the last generation id given out, incremented by lanes
 // [8 + lane * 8 ..] per lane: phase, quiet, storage KiB

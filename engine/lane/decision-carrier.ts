@@ -1,5 +1,5 @@
-// Keeps decisions in the log as long as they are remembered: before generations that logged them are
-// removed, everything remembered is written again, a slice a turn, so that no turn gets long.
+// Keeps decisions in the log as long as they are remembered: before generations that logged them
+// are removed, everything remembered is written again, a slice a turn, so that no turn gets long.
 
 import { KIND_MEMORY } from "../log/entry-layout.ts";
 import type { LaneLog } from "../log/lane-log.ts";
@@ -25,7 +25,9 @@ export class DecisionCarrier {
     this.#sweep = new MemorySweep(memory);
   }
 
-  /** True when the turn's commit should carry a slice; begins a sweep when generations wait for it. */
+  /**
+   * True when the turn's commit should carry a slice; begins a sweep when generations wait for it.
+   */
   get wanted(): boolean {
     if (this.#running) return true;
     if (!this.#log.waitsForMemory()) return false;

@@ -1,5 +1,5 @@
-// Decisions on their way from this owner to the holders: one slot ring to each lane, itself included.
-// Late answers wait in a small queue until the turn's commit; batches are sent by cursor.
+// Decisions on their way from this owner to the holders: one slot ring to each lane, itself
+// included. Late answers wait in a small queue until the turn's commit; batches are sent by cursor.
 
 import { assert } from "../base/assert.ts";
 import {
@@ -25,7 +25,10 @@ import type { TraceTable } from "../traces/trace-table.ts";
 
 /** Late answers of a turn; when they are used up, parts wait in their rings. */
 const LATE_MAX = 8192;
-/** A queued late answer: a decision, in its last words the late spans (0: asked again) and the holder. */
+/**
+ * A queued late answer: a decision, in its last words the late spans (0: asked again) and the
+ * holder.
+ */
 const LATE_COUNT = DECISION_WORDS - 2;
 const LATE_HOLDER = DECISION_WORDS - 1;
 const FLAGS_SHIFT = 16;
@@ -109,7 +112,9 @@ export class DecisionSender {
       const ring = this.#rings[this.#late[from + LATE_HOLDER]!]!;
       const to = ring.reserve();
       if (to < 0) break;
-      for (let word = 0; word < DECISION_WORDS; word++) ring.words[to + word] = this.#late[from + word]!;
+      for (let word = 0; word < DECISION_WORDS; word++) {
+        ring.words[to + word] = this.#late[from + word]!;
+      }
       ring.publish();
       this.#countLate(this.#late[from + DECISION_MASKS]!, this.#late[from + LATE_COUNT]!);
       this.#lateSent++;
@@ -156,7 +161,9 @@ export class DecisionSender {
     const to = ring.reserve();
     if (to < 0) return false;
     const words = ring.words;
-    for (let word = 0; word < 4; word++) words[to + DECISION_ID_0 + word] = batch[at + MEMORY_ID_0 + word]!;
+    for (let word = 0; word < 4; word++) {
+      words[to + DECISION_ID_0 + word] = batch[at + MEMORY_ID_0 + word]!;
+    }
     words[to + DECISION_GENERATION] = links[linkAt + LINK_GENERATION]!;
     words[to + DECISION_ENTRY] = links[linkAt + LINK_ENTRY]!;
     words[to + DECISION_INDEX] = place & LINK_INDEX_MAX;

@@ -4,9 +4,9 @@
 //   kept part ─► ring ─► forwarder ─► acknowledged ─► settled
 //                  └─ not taken, or not answered, for OutboxAfter ─► outbox, committed ─► settled
 //
-// What goes to the outbox because the ring is full is sent from there later. What the forwarder has in
-// memory and has not answered for is copied there as well: the copy ends with the answer, or is sent by
-// the next process. So a dead backend pins nothing of the log for longer than OutboxAfter.
+// What goes to the outbox because the ring is full is sent from there later. What the forwarder has
+// in memory and has not answered for is copied there as well: the copy ends with the answer, or is
+// sent by the next process. So a dead backend pins nothing of the log for longer than OutboxAfter.
 
 import { assert } from "../base/assert.ts";
 import { copyBytes } from "../base/copy-bytes.ts";
@@ -142,7 +142,8 @@ export class Deliveries {
       return this.#putRing(delivery, shipment, bytes);
     });
     if (next === UNREADABLE) {
-      this.#countLost(delivery.slot, KEPT_LOST_RECORD_CORRUPT, this.#clear(delivery, shipment.entries));
+      const spans = this.#clear(delivery, shipment.entries);
+      this.#countLost(delivery.slot, KEPT_LOST_RECORD_CORRUPT, spans);
     } else if (next === this.#messages.recordSpans) {
       shipment.complete = true;
       if (shipment.messages === 0) this.#clear(delivery, shipment.entries);
@@ -216,7 +217,9 @@ export class Deliveries {
     const unreadable: Uint32Array[] = [];
     const readable: Uint32Array[] = [];
     const status = outbox.transact(() => {
-      if (partial !== null) this.#putOutbox(delivery, partial.shipment.entries, partial.nextSpan, null);
+      if (partial !== null) {
+        this.#putOutbox(delivery, partial.shipment.entries, partial.nextSpan, null);
+      }
       for (let at = 0; at < count;) {
         const end = this.#endOfRecord(at, count);
         const entries = this.#sorted.slice(at, end);

@@ -1,5 +1,5 @@
-// One forwarder as a lane sees it: kept parts that wait for it, in order, and messages that it has not
-// acknowledged. A forwarder that does not take what waits blocks only its own delivery.
+// One forwarder as a lane sees it: kept parts that wait for it, in order, and messages that it has
+// not acknowledged. A forwarder that does not take what waits blocks only its own delivery.
 
 import { assert } from "../base/assert.ts";
 import {
@@ -12,7 +12,9 @@ import type { ByteRingProducer } from "../ring/byte-ring.ts";
 /** Bytes in a forwarder's ring beyond which a lane waits; one larger message may pass it. */
 const RING_CREDIT_BYTES = 8 * 1024 * 1024;
 
-/** Kept parts of one record that left together; settled when all their messages are acknowledged. */
+/**
+ * Kept parts of one record that left together; settled when all their messages are acknowledged.
+ */
 export interface Shipment {
   /** Numbers in the kept store. */
   readonly entries: Uint32Array;
@@ -120,7 +122,9 @@ export class Delivery {
     }
   }
 
-  /** Of the first `count`, all but the last `left` of `entries` are gone; those stay, in that order. */
+  /**
+   * Of the first `count`, all but the last `left` of `entries` are gone; those stay, in that order.
+   */
   consume(entries: Uint32Array, count: number, left: number): void {
     for (let at = count - left; at < count; at++) {
       this.#queue[(this.#head + at) & this.#mask] = entries[at]!;

@@ -1,4 +1,5 @@
-// The holder's side of a lane: states of the parts in its log, and the decisions that arrive for them.
+// The holder's side of a lane: states of the parts in its log, and the decisions that arrive for
+// them.
 //
 //   decision ─► state changes, counters ─► KEPT staged ─► commit ─► deliveries
 //
@@ -97,7 +98,9 @@ export class Holder {
 
   #stage(words: Uint32Array, at: number, decided: number, kept: number): void {
     const to = this.#loggedCount * DECISION_WORDS;
-    for (let word = 0; word < DECISION_WORDS; word++) this.#stagedWords[to + word] = words[at + word]!;
+    for (let word = 0; word < DECISION_WORDS; word++) {
+      this.#stagedWords[to + word] = words[at + word]!;
+    }
     this.#stagedWords[to + DECISION_MASKS] = decided | (kept << 16);
     this.#staged[this.#stagedCount] = this.#parts.kept.add(this.#stagedWords, to);
     this.#stagedCount++;

@@ -25,6 +25,12 @@ const PERIOD_MS = 20;
 const OUTBOX_PERIOD_MS = 500;
 /** Remembered decisions that become fingerprints in one go. */
 const AGED_PER_RUN = 20_000;
+const SET_ASIDE = "a damaged generation was set aside; its undecided spans are lost: check the disk,"
+  + " and delete the directory when you need it no more";
+const CORRUPT = "entries of the log failed their checksum and were skipped: check the disk";
+const FULL = "the disk is full: spans are refused with 503 until space is free; nothing acknowledged"
+  + " is lost";
+const FAILED = "a commit failed: spans are refused with 503 until one succeeds; look at the disk";
 /** The same failure is reported once in this time. */
 const FAILURE_REPORT_MS = 10_000;
 
@@ -115,13 +121,12 @@ export class Housekeeping {
       reporter.say("info", "recovered a log", { lane, records, parts, unsettledParts });
     }
     if (report.setAside.length > 0) {
-      reporter.say("error", "a damaged generation was set aside; its undecided spans are lost: check the disk, and"
-        + " delete the directory when you need it no more",
-        { lane, directories: report.setAside.join(" ") });
+      reporter.say("error", SET_ASIDE, { lane, directories: report.setAside.join(" ") });
     }
     if (report.corruptEntries > 0) {
-      reporter.say("error", "entries of the log failed their checksum and were skipped: check the disk",
-        { lane, entries: report.corruptEntries, lostRecords: report.lostRecords });
+      reporter.say("error", CORRUPT, {
+        lane, entries: report.corruptEntries, lostRecords: report.lostRecords,
+      });
     }
   }
 
@@ -131,10 +136,7 @@ export class Housekeeping {
     this.#failuresSince++;
     if (clock.nowMs - this.#failureReportedMs < FAILURE_REPORT_MS) return;
     this.#failureReportedMs = clock.nowMs;
-    const what = status === LOG_FULL
-      ? "the disk is full: spans are refused with 503 until space is free; nothing acknowledged is lost"
-      : "a commit failed: spans are refused with 503 until one succeeds; look at the disk";
-    reporter.say("error", what, {
+    reporter.say("error", status === LOG_FULL ? FULL : FAILED, {
       lane: plan.lane, failures: this.#failuresSince,
       reason: log.lastError?.message ?? "no space left",
     });

@@ -1,5 +1,5 @@
-// Payloads into the log: take from the ring, inflate, scan, append, stage the parts. Nothing of it is
-// seen outside before the commit; then the door gets its completions and the owners their parts.
+// Payloads into the log: take from the ring, inflate, scan, append, stage the parts. Nothing of it
+// is seen outside before the commit; then the door gets its completions and the owners their parts.
 
 import zlib from "node:zlib";
 import { assert } from "../base/assert.ts";
@@ -12,7 +12,8 @@ import {
 import type { ByteRingConsumer } from "../ring/byte-ring.ts";
 import {
   COMPLETION_REASON, COMPLETION_REJECTED, COMPLETION_REQUEST, COMPLETION_VERDICT,
-  COMPLETION_WORDS, ENCODING_GZIP, ENCODING_NONE, PAYLOAD_BODY_BYTES, PAYLOAD_ENCODING, PAYLOAD_HEADER_BYTES, PAYLOAD_REQUEST,
+  COMPLETION_WORDS, ENCODING_GZIP, ENCODING_NONE, PAYLOAD_BODY_BYTES, PAYLOAD_ENCODING,
+  PAYLOAD_HEADER_BYTES, PAYLOAD_REQUEST,
 } from "../ring/payload-layout.ts";
 import type { SlotRingProducer } from "../ring/slot-ring.ts";
 import type { WakeWord } from "../ring/wake-word.ts";
@@ -26,7 +27,9 @@ import type { RecordIndex } from "../wire/record-index.ts";
 import type { Holder } from "./holder.ts";
 import type { PartSender } from "./part-sender.ts";
 
-/** Bytes of payloads in one commit: enough to make its fixed cost small, little enough to be quick. */
+/**
+ * Bytes of payloads in one commit: enough to make its fixed cost small, little enough to be quick.
+ */
 const COMMIT_BYTES_MAX = 4 * 1024 * 1024;
 /** Payloads in one commit. */
 export const PAYLOADS_PER_COMMIT = 256;

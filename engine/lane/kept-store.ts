@@ -1,5 +1,5 @@
-// Decisions that keep parts which this lane holds, from the decision until every chosen forwarder has
-// the spans. DECISION_WORDS each, as logged; the unused last words are this store's:
+// Decisions that keep parts which this lane holds, from the decision until every chosen forwarder
+// has the spans. DECISION_WORDS each, as logged; the unused last words are this store's:
 //
 // [14] forwarders that do not have the spans yet, by slot | [15] next free entry
 

@@ -1,6 +1,7 @@
 /**
- * A lane's monotonic clock. It starts above the longest wait, so that "first seen" of a trace that is
- * older than the process is never negative. Tables keep its low 32 bits; differences do not wrap.
+ * A lane's monotonic clock. It starts above the longest wait, so that "first seen" of a trace that
+ * is older than the process is never negative. Tables keep its low 32 bits; differences do not
+ * wrap.
  */
 export class LaneClock {
   readonly #originMs: number;

@@ -11,7 +11,9 @@ import type { LaneReport } from "./reporter.ts";
 
 type LogLine = Extract<LaneReport, { readonly kind: "log" }>;
 
-/** Used by the coordinator's thread only. Who asks bounds how many ask at once, and for how long. */
+/**
+ * Used by the coordinator's thread only. Who asks bounds how many ask at once, and for how long.
+ */
 export class LaneInquiry {
   readonly #questions: readonly SlotRingProducer[];
   readonly #reports: readonly ByteRingConsumer[];
@@ -32,7 +34,9 @@ export class LaneInquiry {
     this.#onLine = onLine;
   }
 
-  /** Asks the owner of a trace. @param traceId 32 hex digits. @returns null when it knows nothing. */
+  /**
+   * Asks the owner of a trace. @param traceId 32 hex digits. @returns null when it knows nothing.
+   */
   async ask(traceId: string): Promise<TraceReport | null> {
     const words = new Uint32Array(4);
     for (let word = 0; word < 4; word++) {

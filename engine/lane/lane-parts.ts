@@ -67,25 +67,21 @@ export function buildLane(plan: LanePlan) {
   const matcher = new AttributeMatcher(policySets.current.predicates);
   const log = openLog(plan, control, storage, policySets);
   const kept = new KeptStore(limits.keptPartsMax);
-  const table = new TraceTable({
-    rowsMax: limits.traceRowsMax, linksMax: limits.partLinksMax, seed: plan.tableSeed,
-  });
-  const memory = new DecisionMemory({
-    fullMax: limits.decisionsFullMax, fullMs: limits.decisionsFullMs,
-    fingerprintBytes: limits.fingerprintBytes, seed: plan.fingerprintSeed,
-  });
+  const { table, memory } = openTables(plan);
   const partSender = new PartSender(lane, producers(shared.partsTo), wakes);
   const sender = new DecisionSender(producers(shared.decisionsTo), wakes, counters);
   const reporter = new Reporter(
     new ByteRingProducer(shared.reports), new WakeWord(shared.wake.coordinator));
   const indexOptions = { spansMax: limits.spansPerBodyMax, hashSeed: plan.tableSeed };
   const deliveries = new Deliveries({
-    log, kept, counters, suffixes: new SuffixTable(policySets), index: new RecordIndex(indexOptions),
+    log, kept, counters, suffixes: new SuffixTable(policySets),
+    index: new RecordIndex(indexOptions),
     forwarderWake: new WakeWord(shared.wake.forwarder),
   }, openDeliveries(plan, control, storage, kept.entriesMax, counters));
   const allMask = plan.forwarders.reduce(
     (mask, { slot, sampler }) => sampler === null ? mask | (1 << slot) : mask, 0);
-  const holder = new Holder({ log, kept, deliveries, policySets, counters }, samplers.mask, allMask);
+  const holder = new Holder(
+    { log, kept, deliveries, policySets, counters }, samplers.mask, allMask);
   const owner = new Owner({
     table, memory, policies: policySets.current, samplers, clock, sender, counters,
   }, limits, longestWaitMs(plan));
@@ -114,6 +110,17 @@ export function buildLane(plan: LanePlan) {
     /** Set by the lane. */
     quiet: (): number => 0,
   };
+}
+
+function openTables({ limits, tableSeed, fingerprintSeed }: LanePlan) {
+  const table = new TraceTable({
+    rowsMax: limits.traceRowsMax, linksMax: limits.partLinksMax, seed: tableSeed,
+  });
+  const memory = new DecisionMemory({
+    fullMax: limits.decisionsFullMax, fullMs: limits.decisionsFullMs,
+    fingerprintBytes: limits.fingerprintBytes, seed: fingerprintSeed,
+  });
+  return { table, memory };
 }
 
 function producers(rings: readonly SharedArrayBuffer[]): SlotRingProducer[] {

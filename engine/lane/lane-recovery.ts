@@ -1,8 +1,9 @@
-// What a former process left, brought back to life: decisions to the memories of the shards' present
-// owners, kept parts that still owe to the deliveries, undecided parts to their owners again.
+// What a former process left, brought back to life: decisions to the memories of the shards'
+// present owners, kept parts that still owe to the deliveries, undecided parts to their owners
+// again.
 //
-// Phases: load (all lanes, while each drains what the others send it) → every undecided part is sent
-// again → the doors open.
+// Phases: load (all lanes, while each drains what the others send it) → every undecided part is
+// sent again → the doors open.
 
 import { assert } from "../base/assert.ts";
 import { shardOf } from "../hash/shard-of.ts";
@@ -63,7 +64,9 @@ export class LaneRecovery {
   readonly #lane: number;
   readonly #lanes: number;
   readonly #masks: Masks;
-  /** Policy set numbers of this run by those of the generation, and whether its bits are current. */
+  /**
+   * Policy set numbers of this run by those of the generation, and whether its bits are current.
+   */
   readonly #policySetNumbers = new Map<number, number[]>();
   /** Lanes of the run that wrote a generation. */
   readonly #lanesOf = new Map<number, number>();
@@ -140,7 +143,9 @@ export class LaneRecovery {
     }
   }
 
-  /** Decisions exported again: in full each to its owner; fingerprints, which do not say, to all. */
+  /**
+   * Decisions exported again: in full each to its owner; fingerprints, which do not say, to all.
+   */
   #takeMemory(words: Uint32Array, count: number, generation: number): void {
     const { memory, clock } = this.#in;
     if (memory.checkBatch(words, 0, count) !== LOADED) return; // of another seed: a copied log
@@ -260,7 +265,9 @@ export class LaneRecovery {
     }
   }
 
-  /** A part that owes without a decision in the log: kept, by a policy that is not known any more. */
+  /**
+   * A part that owes without a decision in the log: kept, by a policy that is not known any more.
+   */
   #addRest(generation: number, entry: number, part: number, mask: number): void {
     const words = new Uint32Array(DECISION_WORDS);
     words[DECISION_GENERATION] = generation;
@@ -325,7 +332,8 @@ export class LaneRecovery {
     }
     const ageMs = Math.max(0, Math.min(0xffff_ffff, Math.floor(clock.wallMs - found.arrivalMs)));
     const current = this.#policySetNumbers.get(generation)?.[0] === 0;
-    if (!index.decodeFrom(found.bytes, found.at, found.end) || !this.#refold(current, generation, entry)) {
+    const decoded = index.decodeFrom(found.bytes, found.at, found.end);
+    if (!decoded || !this.#refold(current, generation, entry)) {
       this.#lose(states, entry);
       return true;
     }

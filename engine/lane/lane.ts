@@ -1,8 +1,9 @@
 // One lane: holder of what arrives in its ring, owner of some shards. One thread runs its turns.
 //
 // A turn: acknowledgements → decisions for its parts → parts of its shards → a quota of its own
-// decisions → payloads → one commit → effects: completions, parts, decisions, rendered spans. Decisions
-// come before payloads, so ingest can never starve them; everything that leaves waits for the commit.
+// decisions → payloads → one commit → effects: completions, parts, decisions, rendered spans.
+// Decisions come before payloads, so ingest can never starve them; everything that leaves waits for
+// the commit.
 
 import { assert } from "../base/assert.ts";
 import { KIND_DECISIONS } from "../log/entry-layout.ts";
@@ -22,7 +23,8 @@ import {
   BATCH_HEADER_WORDS, FINGERPRINT_WORDS, MEMORY_WORDS,
 } from "../traces/memory-layout.ts";
 import {
-  COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_RUN, COMMAND_STOP, PHASE_LOADED, PHASE_SENT, PHASE_STOPPED,
+  COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_RUN, COMMAND_STOP, PHASE_LOADED, PHASE_SENT,
+  PHASE_STOPPED,
   PRESSURE_DECIDE, PRESSURE_REFUSE, QUIET_BUSY, QUIET_HANDED_OVER, QUIET_IDLE,
 } from "./control.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -33,7 +35,10 @@ import { DECISIONS_PER_TURN } from "./owner.ts";
 const SLOTS_PER_TURN = 8192;
 /** After a commit failed, payloads are refused for this long, then one is tried. */
 const RETRY_MS = 100;
-/** Longest sleep of an idle lane: timers are 500 ms apart, reports and storage are looked at between. */
+/**
+ * Longest sleep of an idle lane: timers are 500 ms apart, reports and storage are looked at
+ * between.
+ */
 const SLEEP_MS = 50;
 /** Changed states alone are committed this late: acknowledgements cost no commit each. */
 const STATES_MS = 20;
@@ -55,7 +60,9 @@ export class Lane {
     this.#housekeeping = new Housekeeping(parts);
   }
 
-  /** Loads the log. The other lanes may do so at the same time; drainOthers takes what they pass on. */
+  /**
+   * Loads the log. The other lanes may do so at the same time; drainOthers takes what they pass on.
+   */
   load(): void {
     const { recovery, deliveries, control, plan, parts } = this.#in;
     const report = recovery.load((full) => {
@@ -113,7 +120,8 @@ export class Lane {
       const at = acknowledgements.peek();
       if (at < 0) break;
       const { words } = acknowledgements;
-      deliveries.acknowledge(words[at + ACK_FORWARDER]!, words[at + ACK_MESSAGE_ID]!, words[at + ACK_OUTCOME]!);
+      deliveries.acknowledge(
+        words[at + ACK_FORWARDER]!, words[at + ACK_MESSAGE_ID]!, words[at + ACK_OUTCOME]!);
       acknowledgements.release();
     }
     acknowledgements.flush();
@@ -169,7 +177,8 @@ export class Lane {
     // In normal memory: what is remembered is logged, and the log never gets shared memory.
     memory.loadEntry(words, at, clock.nowMs, nowS);
     if ((this.#rememberedCount + 1) * MEMORY_WORDS > this.#remembered.length) this.#logRemembered();
-    this.#remembered.set(words.subarray(at, at + MEMORY_WORDS), this.#rememberedCount * MEMORY_WORDS);
+    const to = this.#rememberedCount * MEMORY_WORDS;
+    this.#remembered.set(words.subarray(at, at + MEMORY_WORDS), to);
     this.#rememberedCount++;
   }
 
@@ -180,8 +189,11 @@ export class Lane {
     const status = log.transact(() => {
       log.appendWords(KIND_DECISIONS, this.#remembered, this.#rememberedCount * MEMORY_WORDS);
     });
-    if (status !== LOG_OK) throw log.lastError ?? new Error("the disk is full: free space and start again");
-    this.#rememberedCount = 0;
+    if (status === LOG_OK) {
+      this.#rememberedCount = 0;
+      return;
+    }
+    throw log.lastError ?? new Error("the disk is full: free space and start again");
   }
 
   #decide(): boolean {
@@ -221,7 +233,8 @@ export class Lane {
   #finish(status: LogStatus, beganMs: number): void {
     const { intake, holder, parts, carrier, counters, clock, owner, log } = this.#in;
     if (status !== LOG_OK) {
-      counters.addAt(LOG_COMMIT_FAILURES, status === LOG_FULL ? COMMIT_DISK_FULL : COMMIT_FAILED, 1);
+      const failure = status === LOG_FULL ? COMMIT_DISK_FULL : COMMIT_FAILED;
+      counters.addAt(LOG_COMMIT_FAILURES, failure, 1);
       this.#housekeeping.reportFailure(status);
       parts.discard();
       intake.failed(status === LOG_FULL ? REFUSED_DISK_FULL : REFUSED_LOG_FAILED);
@@ -280,7 +293,9 @@ export class Lane {
 
   /** How far the lane is with what it has, when it is to stop. */
   get quiet(): number {
-    const { intake, holder, owner, deliveries, sender, control, partsFrom, decisionsFrom } = this.#in;
+    const {
+      intake, holder, owner, deliveries, sender, control, partsFrom, decisionsFrom,
+    } = this.#in;
     const undecided = control.command === COMMAND_DECIDE && owner.liveRows > 0;
     const done = !undecided && control.command !== COMMAND_RUN && intake.empty && holder.clean
       && owner.batchCount === 0 && !sender.lateWaiting

@@ -1,10 +1,11 @@
 // The owner's side of a lane: rows of undecided traces, their timers, their decisions.
 //
-//   part ─► fold into the trace's row, link ─► timer ─► judge ─► batch ─► commit ─► tell the holders
+//   part ─► fold into the trace's row, link ─► timer ─► judge ─► batch ─► commit ─► tell the
+// holders
 //
-// One batch of decisions is under way at a time: judged, staged for the log, committed, sent. Nothing
-// is judged while the last batch is not sent, so a holder that cannot take decisions slows judging and
-// never makes anything grow. Parts of decided traces follow the remembered decision.
+// One batch of decisions is under way at a time: judged, staged for the log, committed, sent.
+// Nothing is judged while the last batch is not sent, so a holder that cannot take decisions slows
+// judging and never makes anything grow. Parts of decided traces follow the remembered decision.
 
 import { DECISION_TICK_MS } from "../../config/limits.ts";
 import {
@@ -36,7 +37,8 @@ import type { SamplerClock } from "./sampler-clock.ts";
 export const DECISIONS_PER_TURN = 1024;
 
 // The owner's flags in ROW_UNDECIDED: [16..19] trigger that made the deadline "now",
-// [20..31] ticks from first seen to the root span, plus one; 0 = no root, or later than they can say.
+// [20..31] ticks from first seen to the root span, plus one; 0 = no root, or later than they can
+// say.
 const TRIGGER_SHIFT = 16;
 const TRIGGER_MASK = 0xf;
 const ROOT_SHIFT = 20;
@@ -123,7 +125,8 @@ export class Owner {
       row = this.#table.insert(words, at);
       if (row === 0) return this.#undoLate();
     }
-    const linked = this.#table.link(row, words[at + MESSAGE_GENERATION]!, words[at + MESSAGE_ENTRY]!,
+    const linked = this.#table.link(
+      row, words[at + MESSAGE_GENERATION]!, words[at + MESSAGE_ENTRY]!,
       words[at + MESSAGE_INDEX]!, words[at + MESSAGE_HOLDER]!);
     if (!linked) {
       if (this.#table.firstLink(row) === 0) this.#table.remove(row);
@@ -289,7 +292,8 @@ export class Owner {
   /** The batch is committed: tells the holders, as far as their rings take it. True when done. */
   sendBatch(): boolean {
     if (this.batchCount === 0) return true;
-    if (!this.#sender.tellBatch(this.#table, this.batch, this.batchRows, this.batchCount)) return false;
+    const { batch, batchRows, batchCount } = this;
+    if (!this.#sender.tellBatch(this.#table, batch, batchRows, batchCount)) return false;
     for (let index = 0; index < this.batchCount; index++) {
       const row = this.batchRows[index]!;
       if ((this.#table.words[row * ROW_WORDS + ROW_UNDECIDED]! & UNDECIDED) === 0) {

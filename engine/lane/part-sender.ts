@@ -1,6 +1,6 @@
-// Parts on their way from this holder to the owners of their traces: one slot ring to each lane, itself
-// included. Parts of a record just appended stay invisible until its commit. What finds no room stays in
-// the log, and a cursor says where to go on: unsent parts are never kept in memory.
+// Parts on their way from this holder to the owners of their traces: one slot ring to each lane,
+// itself included. Parts of a record just appended stay invisible until its commit. What finds no
+// room stays in the log, and a cursor says where to go on: unsent parts are never kept in memory.
 
 import { assert } from "../base/assert.ts";
 import { shardOf } from "../hash/shard-of.ts";

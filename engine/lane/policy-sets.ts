@@ -1,6 +1,6 @@
-// The policy sets that this log's decisions may be under: number 0 is the loaded one, the others were
-// loaded by former runs and are known by name only. A decision says its number; a log says, at the head of
-// every generation, which hash each number had.
+// The policy sets that this log's decisions may be under: number 0 is the loaded one, the others
+// were loaded by former runs and are known by name only. A decision says its number; a log says, at
+// the head of every generation, which hash each number had.
 
 import { VOTE_WORDS } from "../part/decision-layout.ts";
 import { hasVote, type PolicySet } from "../sampling/compile.ts";
@@ -31,7 +31,10 @@ export class PolicySets {
     return this.#all;
   }
 
-  /** Number of the set with this hash; a set not seen before gets one, or the last when all are used. */
+  /**
+   * Number of the set with this hash; a set not seen before gets one, or the last when all are
+   * used.
+   */
   numberOf(summary: PolicySetSummary): number {
     const known = this.#all.findIndex(({ hash }) => hash === summary.hash);
     if (known >= 0) return known;

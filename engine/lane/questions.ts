@@ -30,6 +30,8 @@ const U32 = 2 ** 32;
 type Evidence = Pick<TraceReport,
   "spans" | "bytes" | "durationMs" | "rootSeen" | "errorSeen" | "parts" | "decidesInMs">;
 
+type Outcome = Pick<TraceReport, "trigger" | "decidedAt" | "complete" | "decisions">;
+
 export interface QuestionsParts {
   readonly ring: SlotRingConsumer;
   readonly reporter: Reporter;
@@ -112,9 +114,11 @@ export class Questions {
     };
   }
 
-  #outcome(remembered: number): Pick<TraceReport, "trigger" | "decidedAt" | "complete" | "decisions"> {
+  #outcome(remembered: number): Outcome {
     const { memory, policySets } = this.#in;
-    if (remembered === UNKNOWN) return { trigger: null, decidedAt: null, complete: null, decisions: [] };
+    if (remembered === UNKNOWN) {
+      return { trigger: null, decidedAt: null, complete: null, decisions: [] };
+    }
     const { found } = memory;
     const reason = found[MEMORY_REASON]!;
     // Votes under a policy set that is not loaded any more say nothing here.

@@ -1,4 +1,5 @@
-// Kept spans of one record as messages for a forwarder: reads the record once, renders what is wanted.
+// Kept spans of one record as messages for a forwarder: reads the record once, renders what is
+// wanted.
 
 import { READ_OK } from "../log/entry-reader.ts";
 import type { LaneLog } from "../log/lane-log.ts";

@@ -10,8 +10,8 @@ const SUFFIXES_MAX = 4096;
 const NOTHING = new Uint8Array(0);
 
 /**
- * What is appended to kept spans, encoded once for each different outcome. Number 0 appends nothing:
- * spans of forwarders without a sampler. Written by its lane only.
+ * What is appended to kept spans, encoded once for each different outcome. Number 0 appends
+ * nothing: spans of forwarders without a sampler. Written by its lane only.
  */
 export class SuffixTable {
   readonly #policySets: PolicySets;

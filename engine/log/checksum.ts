@@ -1,14 +1,16 @@
 // Checksum of the log's values: four interleaved polynomials over little-endian u32 words, mixed.
 //
-// Each word is multiplied by a power of an odd number, so a change of one word always changes the sum;
-// other damage goes unseen once in four thousand million cases. In JavaScript this runs at twice the
-// speed of zlib.crc32 (native-bench/log.bench.ts), and every byte is summed once when it is written and
-// once when it is read for a forwarder.
+// Each word is multiplied by a power of an odd number, so a change of one word always changes the
+// sum; other damage goes unseen once in four thousand million cases. In JavaScript this runs at
+// twice the speed of zlib.crc32 (native-bench/log.bench.ts), and every byte is summed once when it
+// is written and once when it is read for a forwarder.
 
 const FACTOR = 0x9e3779b1;
 const LANES = 4;
 
-/** Sum of bytes[at, end), `seed` included. `at` is a multiple of 4 counted from the memory's start. */
+/**
+ * Sum of bytes[at, end), `seed` included. `at` is a multiple of 4 counted from the memory's start.
+ */
 export function checksum(bytes: Uint8Array, at: number, end: number, seed: number): number {
   const count = (end - at) >>> 2;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, count);

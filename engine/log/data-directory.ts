@@ -65,7 +65,7 @@ export class DataDirectory {
     assert(lanes >= 1, "a gateway has a lane");
     this.path = path;
     makeDirectory(path);
-    this.#lock = new ProcessLock(path);
+    this.#lock = lockOf(path);
     try {
       makeDirectory(join(path, LOG_DIRECTORY));
       makeDirectory(join(path, OUTBOX_DIRECTORY));
@@ -77,7 +77,7 @@ export class DataDirectory {
       this.highestGeneration = this.#skipGenerations();
     } catch (error) {
       this.#lock.release();
-      throw error;
+      throw explained(path, error);
     }
   }
 
@@ -140,6 +140,22 @@ function makeDirectory(path: string): void {
       "DATA_DIRECTORY", `cannot make the data directory ${path}`, { path }, error,
     );
   }
+}
+
+function lockOf(path: string): ProcessLock {
+  try {
+    return new ProcessLock(path);
+  } catch (error) {
+    throw explained(path, error);
+  }
+}
+
+/** What the operating system refused, such as space or permission, as a reason not to start. */
+function explained(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("syscall" in error)) return error;
+  return new GatewayError(
+    "DATA_DIRECTORY", `cannot use the data directory ${path}: ${error.message}`, { path }, error,
+  );
 }
 
 function readIdentity(path: string): Identity {

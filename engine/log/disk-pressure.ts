@@ -21,6 +21,7 @@ export class DiskPressure {
   readonly #directory: string;
   readonly #dependencies: LaneLogDependencies;
   readonly #reserve: ReserveFile;
+  readonly #spareBytes: number;
   #triedMs = 0;
   /** Why the last transaction failed; null before one did. */
   lastError: EnvironmentFailed | null = null;
@@ -30,6 +31,7 @@ export class DiskPressure {
     this.#dependencies = dependencies;
     this.#reserve = new ReserveFile(join(options.directory, RESERVE_FILE), options.reserveBytes);
     this.#reserve.restore();
+    this.#spareBytes = Math.max(options.reserveBytes, GENERATION_BYTES_MIN);
   }
 
   get reserveHeld(): boolean {
@@ -39,6 +41,20 @@ export class DiskPressure {
   /** False when a new generation must not be begun. */
   roomForGeneration(): boolean {
     return this.#dependencies.freeBytes(this.#directory) >= GENERATION_BYTES_MIN;
+  }
+
+  /**
+   * To be asked before each commit of `bytes`, as LMDB must not be the one to find the disk full:
+   * lmdb-js 3.5.6 writes the text of that error past the end of its memory, and the process may die
+   * of it. Records leave room for what other lanes commit in the meantime.
+   * @throws EnvironmentFailed as a write would that found no space.
+   */
+  requireRoom(bytes: number, hasRecords: boolean): void {
+    const spare = hasRecords ? this.#spareBytes : GENERATION_BYTES_MIN;
+    if (this.#dependencies.freeBytes(this.#directory) >= bytes + spare) return;
+    throw new EnvironmentFailed(
+      this.#directory, Object.assign(new Error("no space left"), { code: NO_SPACE }),
+    );
   }
 
   /**

@@ -11,6 +11,7 @@
 // - A new environment's lock file is sparse and memory-mapped; on a full disk the first touch is
 //   SIGBUS. create() writes it out first.
 // - Every opened store stays in a module-wide map with its buffers: open() takes it out again.
+// - A write that fails for want of space can end the process: DiskPressure asks for space first.
 // - After a failed commit an environment can refuse all later ones, and lmdb-js does not look: it
 //   is closed, and opened again on the next use.
 

@@ -172,6 +172,7 @@ export class LaneLog {
       open.environment.transact(() => {
         work();
         this.#stageStates(open);
+        this.#disk.requireRoom(open.bytes - bytesBefore, open.states.addedSinceMark());
       });
     } catch (error) {
       const attempted = open.bytes - bytesBefore;

@@ -19,8 +19,9 @@ export interface LaneLogOptions {
   /** Bytes touched through the memory maps, which count as resident memory. */
   readonly mappedBytesMax: number;
   /**
-   * Values of a generation younger than this, which this process wrote, are read without a look at their
-   * checksum: the page cache has them still, and the checksum is against what happens on disk.
+   * Values of a generation younger than this, which this process wrote, are read without a look at
+   * their checksum: the page cache has them still, and the checksum is against what happens on
+   * disk.
    */
   readonly unverifiedReadMs: number;
   /** Disk space held back, so that a log can be settled on a full disk; 0 for none. */

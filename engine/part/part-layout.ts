@@ -1,8 +1,10 @@
-// A part: what one record says about one trace, folded into PART_WORDS u32 words. Times are unsigned
-// 64-bit nanoseconds since the Unix epoch in two halves. The same words lie in the log's record index,
-// travel to the owner in a part message and are folded again in the owner's trace row.
+// A part: what one record says about one trace, folded into PART_WORDS u32 words. Times are
+// unsigned
+// 64-bit nanoseconds since the Unix epoch in two halves. The same words lie in the log's record
+// index, travel to the owner in a part message and are folded again in the owner's trace row.
 //
-// [0..3] trace id, big-endian words | [4,5] earliest start | [6,7] latest end | [8,9] predicate bits
+// [0..3] trace id, big-endian words | [4,5] earliest start | [6,7] latest end | [8,9] predicate
+// bits
 // [10] flags | [11] spans | [12] bytes of the spans as received
 
 export const PART_ID_0 = 0;
@@ -30,8 +32,9 @@ export const FLAG_STATUS_OK = 4;
 export const FLAG_STATUS_ERROR = 8;
 
 // A part message, holder to owner: the part, who holds it, how old it is.
-// [0..12] part | [13] generation | [14] entry | [15] index | [16] holder lane | [17] age ms | [18] undecided samplers and flags | [19] kind
-// (generation, entry, index) is the part's identity within the log.
+// [0..12] part | [13] generation | [14] entry | [15] index | [16] holder lane | [17] age ms | [18]
+// undecided samplers and flags | [19] kind (generation, entry, index) is the part's identity within
+// the log.
 export const MESSAGE_GENERATION = 13;
 export const MESSAGE_ENTRY = 14;
 export const MESSAGE_INDEX = 15;
@@ -44,8 +47,8 @@ export const MESSAGE_UNDECIDED_BITS = 0xffff;
 /** Flag in MESSAGE_UNDECIDED: sent before by this holder or by a former run of it. */
 export const MESSAGE_AGAIN = 0x10000;
 
-// The last word of a slot says what it holds. Kinds other than parts travel while lanes load their logs,
-// because a log may know things about traces or generations that another lane has now.
+// The last word of a slot says what it holds. Kinds other than parts travel while lanes load their
+// logs, because a log may know things about traces or generations that another lane has now.
 export const MESSAGE_KIND = 19;
 /** A part message, as above. */
 export const KIND_PART = 0;

@@ -23,7 +23,8 @@ export class LanePool {
       atomics: "disabled",
       recordTiming: false,
     });
-    // A task that fails rejects its own promise as well; without a listener Piscina's event is fatal.
+    // A task that fails rejects its own promise as well; without a listener Piscina's event is
+    // fatal.
     (this.#pool as unknown as EventEmitter).on("error", () => undefined);
     this.#tasks = plans.map(async (plan) => {
       await this.#pool.run(plan);

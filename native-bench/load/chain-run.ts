@@ -17,6 +17,8 @@ const CLOSED = "The balance closes";
 /** Beyond DecisionWait, for deciding and delivering what the load left behind. */
 const SETTLE_MS = 60_000;
 const SAMPLE_PERCENT = 10;
+const REMOVE = { recursive: true, force: true, maxRetries: 10 } as const;
+const EXIT_INTERRUPTED = 130;
 
 /** What is done to the gateway. */
 export interface Scenario {
@@ -63,19 +65,24 @@ interface Observation {
 export async function runScenario(scenario: Scenario): Promise<BenchResult> {
   const directory = mkdtempSync(join(tmpdir(), "tailrace-chain-"));
   const sink = await Sink.start();
+  let gateway: GatewayProcess | null = null;
+  const onInterrupt = (): void => {
+    void gateway?.kill();
+    rmSync(directory, REMOVE); // gigabytes
+    process.exit(EXIT_INTERRUPTED);
+  };
+  process.once("SIGINT", onInterrupt);
   try {
-    const gateway = await GatewayProcess.start(directory, settingsOf(scenario, sink.url));
-    try {
-      return resultOf(scenario, await observe(scenario, gateway, sink));
-    } catch (error) {
-      throw new Error(`${scenario.name} failed; the gateway said:\n${gateway.output}`,
-        { cause: error });
-    } finally {
-      await gateway.kill();
-    }
+    gateway = await GatewayProcess.start(directory, settingsOf(scenario, sink.url));
+    return resultOf(scenario, await observe(scenario, gateway, sink));
+  } catch (error) {
+    throw new Error(`${scenario.name} failed; the gateway said:\n${gateway?.output ?? "nothing"}`,
+      { cause: error });
   } finally {
+    process.off("SIGINT", onInterrupt);
+    await gateway?.kill();
     await sink.stop();
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(directory, REMOVE);
   }
 }
 

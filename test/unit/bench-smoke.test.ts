@@ -11,7 +11,8 @@ const LIMIT_MS = 120_000;
 const WITHOUT_HASH = ["lane"];
 /** Fixed seeds: the same traces are kept on every machine. */
 const CHAIN_HASHES: Readonly<Record<string, string>> = {
-  chain: "30000-3198", overload: "30000-3198", memory: "80000-0", small: "4000-328",
+  "chain": "30000-3198", "long-wait": "30000-3198", "overload": "30000-3198",
+  "memory": "80000-0", "small": "4000-328",
 };
 
 async function smoke(name: string): Promise<BenchResult> {
