@@ -2,8 +2,8 @@
 // Five scenarios; `node dist/native-bench/chain.bench.js` runs the first.
 //
 //   reference  as fast as 32 connections get answers, everything decided and delivered at the end
-//   long wait  the same with the default DecisionWait of 30 s: gigabytes are undecided, so every page
-//              of the cache is a new one and no row of a trace is still in the processor's caches
+//   long wait  the same with the default DecisionWait of 30 s: gigabytes are undecided, so that
+//              every page of the log is a new one, and no trace's row is in the processor's caches
 //   overload   500,000 spans/s are offered whatever the answers are: what is refused, and how fast
 //   memory     a million undecided traces at once
 //   small      two spans a body, as from many small clients: what a request costs

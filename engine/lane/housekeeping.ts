@@ -25,11 +25,11 @@ const PERIOD_MS = 20;
 const OUTBOX_PERIOD_MS = 500;
 /** Remembered decisions that become fingerprints in one go. */
 const AGED_PER_RUN = 20_000;
-const SET_ASIDE = "a damaged generation was set aside; its undecided spans are lost: check the disk,"
-  + " and delete the directory when you need it no more";
+const SET_ASIDE = "a damaged generation was set aside; its undecided spans are lost: check the"
+  + " disk, and delete the directory when you need it no more";
 const CORRUPT = "entries of the log failed their checksum and were skipped: check the disk";
-const FULL = "the disk is full: spans are refused with 503 until space is free; nothing acknowledged"
-  + " is lost";
+const FULL = "the disk is full: spans are refused with 503 until space is free; nothing that was"
+  + " acknowledged is lost";
 const FAILED = "a commit failed: spans are refused with 503 until one succeeds; look at the disk";
 /** The same failure is reported once in this time. */
 const FAILURE_REPORT_MS = 10_000;

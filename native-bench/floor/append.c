@@ -1,6 +1,6 @@
 // Floor of the log: plain pwrite of the same bodies, sixteen at a time as a lane commits them, into
-// files of 128 MiB; four are kept, the oldest is unlinked. No keys, no checksums, no transactions, no
-// flush to the device: what any log in the page cache pays.
+// files of 128 MiB; four are kept, the oldest is unlinked. No keys, no checksums, no transactions,
+// no flush to the device: what any log in the page cache pays.
 //
 // usage: append BODY BODIES DIRECTORY
 // prints one JSON object: seconds, bytes written, files.

@@ -1,5 +1,5 @@
-// Floor of moving payloads: memcpy of the same body into a region of the size of a lane's ring, over
-// and over. Nothing that hands bodies from one thread to another can be faster.
+// Floor of moving payloads: memcpy of the same body into a region of the size of a lane's ring,
+// over and over. Nothing that hands bodies from one thread to another can be faster.
 //
 // usage: copy BODY BODIES
 // prints one JSON object: seconds, and a hash of what was copied.
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { REGION_BYTES = 64 * 1024 * 1024, TOUCHED_BYTES = 16 * 1024 * 1024 };  // a ring and its credit
+enum { REGION_BYTES = 64 * 1024 * 1024, TOUCHED_BYTES = 16 * 1024 * 1024 };  // ring, its credit
 
 static double now_seconds(void) {
   struct timespec time;

@@ -71,10 +71,10 @@ export async function runScenario(scenario: Scenario): Promise<BenchResult> {
     rmSync(directory, REMOVE); // gigabytes
     process.exit(EXIT_INTERRUPTED);
   };
-  process.once("SIGINT", onInterrupt);
+  process.on("SIGINT", onInterrupt); // not once: a second one would end us in the middle of it
   try {
     gateway = await GatewayProcess.start(directory, settingsOf(scenario, sink.url));
-    return resultOf(scenario, await observe(scenario, gateway, sink));
+    return resultOf(scenario, await observe(scenario, gateway, sink, directory));
   } catch (error) {
     throw new Error(`${scenario.name} failed; the gateway said:\n${gateway?.output ?? "nothing"}`,
       { cause: error });
@@ -103,7 +103,7 @@ function settingsOf(scenario: Scenario, sinkUrl: string): Record<string, unknown
 }
 
 async function observe(
-  scenario: Scenario, gateway: GatewayProcess, sink: Sink,
+  scenario: Scenario, gateway: GatewayProcess, sink: Sink, directory: string,
 ): Promise<Observation> {
   const { seed, spansPerBody } = scenario;
   const payload = otlpPayload(referenceShape(spansPerBody, 0, seed));
@@ -113,7 +113,8 @@ async function observe(
   const ended = new AbortController();
   const [load] = await Promise.all([
     runLoad({
-      port: gateway.port, payload, connections: scenario.connections, seconds: scenario.seconds,
+      directory, port: gateway.port, payload, connections: scenario.connections,
+      seconds: scenario.seconds,
       requestsPerSecond: scenario.spansPerSecond / spansPerBody,
       requestsMax: scenario.requestsMax, spread: scenario.spread, seed,
     }).finally(() => ended.abort()),

@@ -1,14 +1,15 @@
-// HTTP/1.1 load whose ids are always fresh: a load that repeats its trace ids measures late spans and
-// one giant trace, not a gateway.
+// HTTP/1.1 load whose ids are always fresh: a load that repeats its trace ids measures late spans
+// and one giant trace, not a gateway.
 //
 // One request (a body from a file) is copied per connection; before each sending the ids in it are
-// overwritten in place. Group g of request n carries trace number (n + g * spread / groups) / spread:
-// a trace lives for `spread` requests in a row, groups are staggered, and so traces cross bodies and
-// connections. Span ids are new each time. Requests are numbered, so the same seed and number of
-// requests give the same ids whatever the timing was.
+// overwritten in place. Group g of request n carries the trace numbered
+//   (n + g * spread / groups) / spread
+// so a trace lives for `spread` requests in a row, groups are staggered, and traces cross bodies
+// and connections. Span ids are new each time. Requests are numbered, so the same seed and number
+// of requests give the same ids whatever the timing was.
 //
-// Closed loop: a connection sends its next request when it has read the answer. Open loop: request n
-// is due at n / rate, and its latency counts from then, also while every connection is busy; so a
+// Closed loop: a connection sends its next request when it has read the answer. Open loop: request
+// n is due at n / rate, and its latency counts from then, also while every connection is busy; so a
 // gateway that stalls cannot hide it (coordinated omission).
 //
 // At the end what is under way is awaited, so that every answer that was given is counted.

@@ -1,8 +1,7 @@
 // Drives the load generator (generator.c) from here, and the sink (sink.c) that plays the backend.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nativeProgram } from "../native-program.ts";
 import type { OtlpPayload } from "./payload.ts";
@@ -12,6 +11,8 @@ const TRACES_PATH = "/v1/traces";
 const SINK_START_MS = 5_000;
 
 export interface LoadOptions {
+  /** For the generator's files; the caller removes it. */
+  readonly directory: string;
   readonly port: number;
   readonly payload: OtlpPayload;
   readonly connections: number;
@@ -50,21 +51,16 @@ export interface LoadResult {
 /** Runs the generator to its end, without blocking this thread. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const program = nativeProgram("native-bench/load/generator.c");
-  const directory = mkdtempSync(join(tmpdir(), "tailrace-load-"));
-  try {
-    const body = join(directory, "body");
-    const ids = join(directory, "ids");
-    writeFileSync(body, options.payload.body);
-    writeFileSync(ids, options.payload.ids
-      .map(({ at, bytes, group }) => `${at} ${bytes} ${group}\n`).join(""));
-    const output = await outputOf(spawn(program, [
-      options.port, TRACES_PATH, body, ids, options.connections, options.seconds,
-      options.requestsPerSecond, options.requestsMax, options.spread, options.seed,
-    ].map(String), { stdio: ["ignore", "pipe", "pipe"] }));
-    return JSON.parse(output) as LoadResult; // our own program's
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const body = join(options.directory, "body");
+  const ids = join(options.directory, "ids");
+  writeFileSync(body, options.payload.body);
+  writeFileSync(ids, options.payload.ids
+    .map(({ at, bytes, group }) => `${at} ${bytes} ${group}\n`).join(""));
+  const output = await outputOf(spawn(program, [
+    options.port, TRACES_PATH, body, ids, options.connections, options.seconds,
+    options.requestsPerSecond, options.requestsMax, options.spread, options.seed,
+  ].map(String), { stdio: ["ignore", "pipe", "pipe"] }));
+  return JSON.parse(output) as LoadResult; // our own program's
 }
 
 /** Requests answered with 2xx. */

@@ -1,6 +1,6 @@
-// A backend that takes every HTTP/1.1 POST and throws it away without looking: what it costs must not
-// be what is measured. Bodies are dropped in the kernel (MSG_TRUNC on a TCP socket copies nothing).
-// Bodies need a Content-Length; others are answered 411.
+// A backend that takes every HTTP/1.1 POST and throws it away without looking: what it costs must
+// not be what is measured. Bodies are dropped in the kernel (MSG_TRUNC on a TCP socket copies
+// nothing). They need a Content-Length; others are answered 411.
 //
 // usage: sink
 // prints "port N", and on SIGTERM one JSON object: requests, bytes of bodies, its own CPU time.

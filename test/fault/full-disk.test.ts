@@ -27,7 +27,7 @@ interface Backends {
 function configOn(stage: Stage, disk: string, backends: Backends): GatewayConfig {
   stage.run++;
   return stage.config([
-    stage.otlpForwarder("kept", backends.kept, { TraceSample: fateSampler("5s") }),
+    stage.otlpForwarder("kept", backends.kept, { TraceSample: fateSampler("3s") }),
     stage.otlpForwarder("all", backends.all),
   ], { Workers: 2, BackupLocation: path.join(disk, "data"), StorageLimit: "1GiB" });
 }

@@ -18,6 +18,8 @@ export class RecordingBackend {
   headers: Record<string, string> = {};
   /** Milliseconds to wait before an answer. */
   delayMs = 0;
+  /** Status for a request by what is in it, where `status` would let it pass. */
+  judge: (spans: readonly DecodedSpan[]) => number = () => 200;
   /** Takes requests and never answers them. */
   hangs = false;
   /** Requests that arrived whole, whatever became of them. */
@@ -73,9 +75,9 @@ export class RecordingBackend {
       this.lastHeaders = request.headers;
       if (this.hangs) return;
       const body = Buffer.concat(chunks);
-      const { status, headers } = this;
+      const { status: given, headers } = this;
       setTimeout(() => {
-        if (status === 200) this.#record(request.headers, body);
+        const status = given === 200 ? this.#take(request.headers, body) : given;
         // A connection that goes on would keep a server that is on its way down.
         const connection = this.#server === undefined ? { connection: "close" } : {};
         response.writeHead(status,
@@ -85,16 +87,21 @@ export class RecordingBackend {
     });
   }
 
-  #record(headers: http.IncomingHttpHeaders, body: Buffer): void {
+  /** Records the spans of a request, unless it is refused. @returns the status of the answer. */
+  #take(headers: http.IncomingHttpHeaders, body: Buffer): number {
     const bytes = headers["content-encoding"] === "gzip" ? zlib.gunzipSync(body) : body;
+    const spans = decodeRequest(bytes);
+    const status = this.judge(spans);
+    if (status !== 200) return status;
     const run = String(headers[RUN_HEADER] ?? "");
     let ofRun = this.receivedByRun.get(run);
     if (ofRun === undefined) this.receivedByRun.set(run, ofRun = new Map());
-    for (const span of decodeRequest(bytes)) {
+    for (const span of spans) {
       const key = `${span.traceId}/${span.spanId}`;
       this.received.set(key, (this.received.get(key) ?? 0) + 1);
       ofRun.set(key, (ofRun.get(key) ?? 0) + 1);
       if (this.#keepSpans) this.spans.push(span);
     }
+    return status;
   }
 }

@@ -70,6 +70,8 @@ export class Traffic {
   /** Answers by status; 0 = none. */
   readonly answers = new Map<number, number>();
   readonly #options: TrafficOptions;
+  /** Longest time from a request to its answer. */
+  slowestMs = 0;
   /** 503s without a Retry-After: none may come. */
   impatient = 0;
   readonly #random: Random;
@@ -118,6 +120,7 @@ export class Traffic {
       const beganMs = performance.now();
       const spans = this.#nextSpans();
       const status = await this.#post(spans);
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - beganMs);
       this.answers.set(status, this.answersWith(status) + 1);
       if (status === 200) this.acknowledged.push(...spans);
       else {

@@ -98,8 +98,8 @@ describe("the command", () => {
   });
 
   it("refuses what it does not know, and numbers out of range", () => {
-    for (const words of [["--speed", "9"], ["--rate", "0"], ["--port", "x"], ["--seconds", "1.5"]]) {
-      expect(run(...words).status, words.join(" ")).toBe(2);
+    for (const words of ["--speed 9", "--rate 0", "--port x", "--seconds 1.5"]) {
+      expect(run(...words.split(" ")).status, words).toBe(2);
     }
   });
 
