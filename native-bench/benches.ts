@@ -22,8 +22,8 @@ export interface Bench {
   /** What its figure of spans a second means. */
   readonly about: string;
   readonly run: (options: BenchOptions) => BenchResult | Promise<BenchResult>;
-  /** C programs and /proc. */
-  readonly needsCompiler: boolean;
+  /** It runs C programs, or looks into /proc: see runsNative(). */
+  readonly needsNative: boolean;
 }
 
 export const BENCHES: readonly Bench[] = [
@@ -63,7 +63,7 @@ export const RATIOS: readonly Ratio[] = [
 ];
 
 function bench(
-  name: string, about: string, run: Bench["run"], needsCompiler: boolean,
+  name: string, about: string, run: Bench["run"], needsNative: boolean,
 ): Bench {
-  return { name, about, run, needsCompiler };
+  return { name, about, run, needsNative };
 }

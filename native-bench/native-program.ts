@@ -13,9 +13,9 @@ const FLAGS = ["-O2", "-std=gnu11", "-Wall", "-Wextra"];
 const DIGEST_CHARACTERS = 16;
 const PRIVATE_MODE = 0o700;
 
-/** True when a C compiler answers: without one, the benches that need it cannot run. */
-export function hasCompiler(): boolean {
-  return compilerVersion() !== null;
+/** True on Linux with a C compiler: elsewhere the benches that need both cannot run. */
+export function runsNative(): boolean {
+  return process.platform === "linux" && compilerVersion() !== null;
 }
 
 /**

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BENCHES } from "./benches.ts";
 import { CHECKOUT } from "./checkout.ts";
+import { runsNative } from "./native-program.ts";
 import { benchContext, type BenchResult } from "./result.ts";
 import { contextText, detailText, headText, ratioText, rowText } from "./result-table.ts";
 
@@ -47,14 +48,19 @@ async function runAll(command: Command): Promise<void> {
     command.names.length === 0 || command.names.includes(name));
   process.stdout.write(`${contextText(context)}\n${headText()}\n`);
   const results = new Map<string, BenchResult>();
-  for (const { name, about } of chosen) {
+  const isNative = runsNative();
+  for (const { name, about, needsNative } of chosen) {
+    if (needsNative && !isNative) {
+      process.stdout.write(`${name}: skipped, it needs Linux and a C compiler\n`);
+      continue;
+    }
     try {
       const result = await runChild(name, command.smoke);
       results.set(name, result);
       process.stdout.write(`${rowText(name, result, about)}\n`);
     } catch (error) {
       process.exitCode = EXIT_FAULT;
-      process.stdout.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.stdout.write(`${name} failed: ${complaintOf(error)}\n`);
     }
   }
   process.stdout.write(`${ratioText(results)}\n`);
@@ -67,6 +73,12 @@ async function runAll(command: Command): Promise<void> {
     process.stdout.write(`\n${name} DOES NOT COUNT: ${detail["fault"]}\n`);
   }
   if (command.save) save({ context, smoke: command.smoke, results: Object.fromEntries(results) });
+}
+
+/** What the process of a bench said, or why it did not run. */
+function complaintOf(error: unknown): string {
+  const { stderr, message } = error as { stderr?: string; message?: string };
+  return stderr !== undefined && stderr !== "" ? stderr.trim() : message ?? String(error);
 }
 
 async function runChild(name: string, smoke: boolean): Promise<BenchResult> {

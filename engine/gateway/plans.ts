@@ -26,8 +26,8 @@ const DECISIONS_FULL_MAX = 4_000_000;
 const DECISIONS_FULL_MS = 60_000;
 /** Kept parts of a lane that wait for forwarders; then decisions wait. */
 const KEPT_PARTS_MAX = 262_144;
-/** Smallest span that has ids: 32 bytes. */
-const SPAN_BYTES_MIN = 32;
+/** Smallest span that has ids, with the tag and size before it. */
+const SPAN_BYTES_MIN = 30;
 const GENERATION_BYTES = 128 * 1024 * 1024;
 /**
  * A generation with records is sealed after this, so that quiet hours free their disk space too.

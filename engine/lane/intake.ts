@@ -28,7 +28,8 @@ import type { Holder } from "./holder.ts";
 import type { PartSender } from "./part-sender.ts";
 
 /**
- * Bytes of payloads in one commit: enough to make its fixed cost small, little enough to be quick.
+ * Bytes of payloads, inflated, in one commit: enough to make its fixed cost small, little enough to
+ * be quick.
  */
 const COMMIT_BYTES_MAX = 4 * 1024 * 1024;
 /** Payloads in one commit. */
@@ -57,6 +58,8 @@ export class Intake {
   #bytes: Uint8Array;
   #at = 0;
   #end = 0;
+  /** What inflating the body under hand made of it, refused or not: work counts as bytes do. */
+  #inflatedBytes = 0;
   // What the commit will say, COMPLETION_WORDS each, and what it will count.
   readonly #staged = new Uint32Array(PAYLOADS_PER_COMMIT * COMPLETION_WORDS);
   #stagedCount = 0;
@@ -92,8 +95,8 @@ export class Intake {
       if (parts.hasRest || !holder.roomForRecord()) return;
       const at = payloads.peek();
       if (at < 0) return;
-      bytes += payloads.messageBytes;
       this.#takeOne(at);
+      bytes += Math.max(payloads.messageBytes, this.#inflatedBytes);
       payloads.advance();
     }
   }
@@ -140,6 +143,7 @@ export class Intake {
     this.#bytes = ring;
     this.#at = at + PAYLOAD_HEADER_BYTES;
     this.#end = this.#at + bytes;
+    this.#inflatedBytes = 0;
     if (encoding !== ENCODING_NONE) return this.#inflate(encoding);
     return bytes > this.#bodyBytesMax ? TOO_LARGE : ACCEPTED;
   }
@@ -155,8 +159,10 @@ export class Intake {
         : zlib.inflateSync(packed, { maxOutputLength });
       this.#at = 0;
       this.#end = this.#bytes.length;
+      this.#inflatedBytes = this.#end;
       return ACCEPTED;
     } catch (error) {
+      this.#inflatedBytes = maxOutputLength;
       return isTooLarge(error) ? TOO_LARGE : BAD_ENCODING;
     }
   }

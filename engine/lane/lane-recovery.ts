@@ -80,6 +80,10 @@ export class LaneRecovery {
   #entry = 0;
   #part = 0;
   #loaded = false;
+  // The record that the index holds, its bits those of the current policy set; entry 0 = none.
+  #heldGeneration = 0;
+  #heldEntry = 0;
+  #heldArrivalMs = 0;
   #pause: (full: boolean) => void = () => undefined;
 
   constructor(parts: LaneRecoveryParts, lane: number, lanes: number, masks: Masks) {
@@ -324,19 +328,13 @@ export class LaneRecovery {
   #sendRecord(
     generation: number, states: PartStates, entry: number, first: number, again: boolean,
   ): boolean {
-    const { index, sender, clock, log } = this.#in;
-    const found = log.readIndex(generation, entry);
-    if (found === null) {
+    const { index, sender, clock } = this.#in;
+    if (!this.#hold(generation, entry, again)) {
       this.#lose(states, entry);
       return true;
     }
-    const ageMs = Math.max(0, Math.min(0xffff_ffff, Math.floor(clock.wallMs - found.arrivalMs)));
-    const current = this.#policySetNumbers.get(generation)?.[0] === 0;
-    const decoded = index.decodeFrom(found.bytes, found.at, found.end);
-    if (!decoded || !this.#refold(current, generation, entry)) {
-      this.#lose(states, entry);
-      return true;
-    }
+    const ageMs =
+      Math.max(0, Math.min(0xffff_ffff, Math.floor(clock.wallMs - this.#heldArrivalMs)));
     for (let part = states.nextPart(entry, first, UNDECIDED_BITS); part >= 0;
       part = states.nextPart(entry, part + 1, UNDECIDED_BITS)) {
       const undecided = states.state(entry, part) & UNDECIDED_BITS;
@@ -345,6 +343,24 @@ export class LaneRecovery {
         return false;
       }
     }
+    return true;
+  }
+
+  /**
+   * Has the record in the index. A record with many parts is gone on with again and again: it is
+   * read once.
+   */
+  #hold(generation: number, entry: number, again: boolean): boolean {
+    if (this.#heldEntry === entry && this.#heldGeneration === generation) return true;
+    this.#heldEntry = 0;
+    const { index, log } = this.#in;
+    const found = log.readIndex(generation, entry);
+    if (found === null || !index.decodeFrom(found.bytes, found.at, found.end)) return false;
+    this.#heldArrivalMs = found.arrivalMs; // before the next read takes the memory
+    const current = !again || this.#policySetNumbers.get(generation)?.[0] === 0;
+    if (!this.#refold(current, generation, entry)) return false;
+    this.#heldGeneration = generation;
+    this.#heldEntry = entry;
     return true;
   }
 

@@ -9,8 +9,8 @@
 
 import { DECISION_TICK_MS } from "../../config/limits.ts";
 import {
-  DECISION_INCOMPLETE, TRIGGER_BYTE_LIMIT, TRIGGER_ROOT, TRIGGER_SETTLED,
-  TRIGGER_SPAN_LIMIT, TRIGGER_WAIT, VOTE_WORDS,
+  DECISION_INCOMPLETE, TRIGGER_BYTE_LIMIT, TRIGGER_MEMORY, TRIGGER_ROOT, TRIGGER_SETTLED,
+  TRIGGER_SHUTDOWN, TRIGGER_SPAN_LIMIT, TRIGGER_WAIT, VOTE_WORDS,
 } from "../part/decision-layout.ts";
 import {
   FLAG_ROOT, MESSAGE_AGE_MS, MESSAGE_AGAIN, MESSAGE_ENTRY, MESSAGE_GENERATION, MESSAGE_HOLDER,
@@ -46,6 +46,8 @@ const ROOT_TICKS_MAX = 0xfff;
 const UNDECIDED = 0xffff;
 /** A table this full makes its soonest traces decide early. */
 const FULL_SHARE = 0.98;
+/** And this is what they make of it. */
+const EASED_SHARE = 0.96;
 
 export interface OwnerParts {
   readonly table: TraceTable;
@@ -222,19 +224,28 @@ export class Owner {
     if (this.batchCount !== 0) return 0;
     const nowTick = Math.floor(this.#clock.nowMs / DECISION_TICK_MS);
     const most = Math.min(quota, DECISIONS_PER_TURN);
+    const earlyMost = forced === 0 ? 0 : forced === TRIGGER_MEMORY ? this.#excessRows() : most;
+    let early = 0;
     while (this.batchCount < most) {
       let row = this.wheel.expire(nowTick);
       let trigger = 0;
-      if (row === 0 && forced !== 0) {
+      if (row === 0 && early < earlyMost) {
         row = this.wheel.earliest();
         trigger = forced;
+        early++;
         if (row !== 0) this.wheel.cancel(row);
       }
       if (row === 0) break;
       this.#judge(row, trigger);
+      if (trigger !== 0 && trigger !== TRIGGER_SHUTDOWN) this.#counters.add(PRESSURE_DECISIONS, 1);
     }
-    if (forced !== 0) this.#counters.add(PRESSURE_DECISIONS, this.batchCount);
     return this.batchCount;
+  }
+
+  /** Rows of a crowded table that have to go; the others keep their time. */
+  #excessRows(): number {
+    if (this.#table.links >= this.#table.linksMax * FULL_SHARE) return DECISIONS_PER_TURN;
+    return Math.ceil(this.#table.rows - this.#table.rowsMax * EASED_SHARE);
   }
 
   #judge(row: number, forced: number): void {

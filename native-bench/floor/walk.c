@@ -1,6 +1,6 @@
 // Floor of scanning: walks OTLP protobuf down to every field of every span, as a scan must, and
-// folds trace id, times and status into a hash. It checks every length, and builds nothing: no table
-// of traces, no offsets, no attribute is compared with a policy.
+// folds trace id, times and status into a hash. It checks every length, and builds nothing: no
+// table of traces, no offsets, no attribute is compared with a policy.
 //
 // usage: walk BODY BODIES
 // prints one JSON object: seconds, spans of one body, and the hash.

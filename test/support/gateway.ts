@@ -11,6 +11,8 @@ const OUTPUT_CHARACTERS_MAX = 1_000_000;
 /** Time to start and recover on a busy machine. */
 const READY_MS = 20_000;
 const STOP_MS = 20_000;
+/** Looks in a row, tens of milliseconds apart, at which nothing was open. */
+const SETTLED_LOOKS = 5;
 
 export interface ExitState {
   readonly code: number | null;
@@ -129,7 +131,10 @@ export class GatewayProcess {
   /** Resolves when /readyz answers 200; fails with the gateway's output otherwise. */
   async ready(limitMs = READY_MS): Promise<void> {
     await until(async () => {
-      if (!this.running) throw new Error(`the gateway ended while starting:\n${this.#output}`);
+      if (!this.running) {
+        const { code, signal } = await this.exited;
+        throw new Error(`the gateway ended while starting (${signal ?? code}):\n${this.#output}`);
+      }
       const reply = await this.get("/readyz").catch(() => undefined);
       return reply?.status === 200;
     }, () => `the gateway is ready; it wrote:\n${this.#output}`, limitMs);
@@ -152,11 +157,14 @@ export class GatewayProcess {
     return (await this.scrape()).sum(name, labels);
   }
 
-  /** Waits until every span is decided and every kept one delivered. */
+  /** Waits until every span is decided and every kept one delivered, and stays so for a moment. */
   async settled(limitMs = 15_000): Promise<void> {
+    let looks = 0; // a reply may be quicker than the numbers of the commit it stands for
     await until(async () => {
       const page = await this.scrape();
-      return page.sum("tailrace_spans_in_flight") === 0 && page.sum("tailrace_outbox_spans") === 0;
+      const open = page.sum("tailrace_spans_in_flight") + page.sum("tailrace_outbox_spans");
+      looks = open === 0 ? looks + 1 : 0;
+      return looks === SETTLED_LOOKS;
     }, () => `every span is decided and delivered; the gateway wrote:\n${this.#output}`, limitMs);
   }
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { BENCHES, RATIOS } from "../../native-bench/benches.ts";
-import { hasCompiler } from "../../native-bench/native-program.ts";
+import { runsNative } from "../../native-bench/native-program.ts";
 import type { BenchResult } from "../../native-bench/result.ts";
 import { detailText, headText, ratioText, rowText } from "../../native-bench/result-table.ts";
 
 /** C programs and /proc are for Linux with a compiler; elsewhere these benches are skipped. */
-const isNative = process.platform === "linux" && hasCompiler();
+const isNative = runsNative();
 const LIMIT_MS = 120_000;
 /** How much a lane decides while it is measured depends on the machine. */
 const WITHOUT_HASH = ["lane"];
@@ -33,8 +33,8 @@ function expectWhole(result: BenchResult): void {
 }
 
 describe("with its smallest parameters", () => {
-  for (const { name, needsCompiler } of BENCHES.filter((each) => !(each.name in CHAIN_HASHES))) {
-    const test = it.skipIf(needsCompiler && !isNative);
+  for (const { name, needsNative } of BENCHES.filter((each) => !(each.name in CHAIN_HASHES))) {
+    const test = it.skipIf(needsNative && !isNative);
     test(`the bench ${name} answers the same result for the same seed`, async () => {
       const first = await smoke(name);
       const second = await smoke(name);

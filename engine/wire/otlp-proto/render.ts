@@ -46,6 +46,7 @@ export class OtlpRenderer {
   outputBytesMax: number;
   bytes: Uint8Array;
   bodyAt: number;
+  bodyBytes: number;
   index: RecordIndex | null;
   wanted: Uint32Array;
   suffixes: readonly Uint8Array[];
@@ -60,6 +61,7 @@ export class OtlpRenderer {
     this.outputBytesMax = 0;
     this.bytes = NOTHING;
     this.bodyAt = 0;
+    this.bodyBytes = 0;
     this.index = null;
     this.wanted = new Uint32Array(0);
     this.suffixes = [];
@@ -80,6 +82,7 @@ export class OtlpRenderer {
     assert(wanted.length >= index.partCount, "each part is wanted or not");
     this.bytes = bytes;
     this.bodyAt = bodyAt;
+    this.bodyBytes = bodyEnd - bodyAt;
     this.index = index;
     this.wanted = wanted;
     this.suffixes = suffixes;
@@ -101,7 +104,9 @@ export class OtlpRenderer {
 
   /**
    * End of the longest range from `firstSpan` on whose output fits `bytesMax`, estimated from
-   * above; at least one wanted span is in it, however large, when there is one left.
+   * above; at least one wanted span is in it, however large, when there is one left. Each range
+   * repeats the own fields around its spans. Where these are large the range may be twice as large
+   * as they, and as large as the record, or a record would leave as many times its size.
    */
   planEnd(firstSpan: number, bytesMax: number): number {
     const index = this.#prepared();
@@ -109,21 +114,26 @@ export class OtlpRenderer {
     let bytes = 0;
     let group = -1;
     let resourceAt = -1;
+    let resourceBytes = 0;
+    let limit = bytesMax;
     for (let span = firstSpan; span < index.spanCount; span++) {
       const size = this.#wantedBytes(index, span);
       if (size < 0) continue;
       let added = FIELD_HEADER_BYTES_MAX + size;
       const spanGroup = index.spans[span * SPAN_WORDS + SPAN_GROUP]!;
       if (spanGroup !== group) {
-        added += FIELD_HEADER_BYTES_MAX + this.#ownScopeBytes(index, spanGroup);
+        const scopeBytes = this.#ownScopeBytes(index, spanGroup);
+        added += FIELD_HEADER_BYTES_MAX + scopeBytes;
         group = spanGroup;
         const groupResourceAt = index.groups[group * GROUP_WORDS + GROUP_RESOURCE_AT]!;
         if (groupResourceAt !== resourceAt) {
-          added += FIELD_HEADER_BYTES_MAX + this.#ownResourceBytes(index, group);
+          resourceBytes = this.#ownResourceBytes(index, group);
+          added += FIELD_HEADER_BYTES_MAX + resourceBytes;
           resourceAt = groupResourceAt;
         }
+        limit = Math.max(bytesMax, Math.min(2 * (resourceBytes + scopeBytes), this.bodyBytes));
       }
-      if (bytes > 0 && bytes + added > bytesMax) return span;
+      if (bytes > 0 && bytes + added > limit) return span;
       bytes += added;
     }
     return index.spanCount;
