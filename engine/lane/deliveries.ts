@@ -11,6 +11,7 @@
 import { assert } from "../base/assert.ts";
 import { copyBytes } from "../base/copy-bytes.ts";
 import { ACK_DELIVERED } from "../forward/message-layout.ts";
+import { READ_OK } from "../log/entry-reader.ts";
 import { LOG_OK } from "../log/log-status.ts";
 import {
   DECISION_ENTRY, DECISION_GENERATION, DECISION_INDEX, DECISION_WORDS,
@@ -22,10 +23,9 @@ import {
 } from "../telemetry/label-values.ts";
 import { KEPT_SPANS_LOST, OUTBOX_SPANS, SPANS_ACKNOWLEDGED } from "../telemetry/metric-table.ts";
 import type { Delivery, SentMessage, Shipment } from "./delivery.ts";
+import { KeptBatch } from "./kept-batch.ts";
 import { RecordMessages, UNREADABLE, type RecordMessagesParts } from "./record-messages.ts";
 
-/** Kept parts of one forwarder that are sorted and rendered in a turn. */
-const PARTS_PER_TURN = 2048;
 /** Outbox messages that go back to a ring in a turn, and unanswered shipments that are copied. */
 const REPLAYS_PER_TURN = 16;
 const COPIES_PER_TURN = 64;
@@ -34,10 +34,6 @@ const COPY_PERIOD_MS = 500;
 /** A kept store this full sends what blocked forwarders wait for to their outboxes at once. */
 const CROWDED_SHARE = 0.5;
 const SCRATCH_BYTES = 1024 * 1024;
-
-// A sort key: generation, entry, place in the batch; exact in a float64.
-const PLACE_RANGE = PARTS_PER_TURN;
-const ENTRY_RANGE = 2 ** 22;
 
 export interface DeliveriesParts extends RecordMessagesParts {
   readonly forwarderWake: WakeWord;
@@ -52,9 +48,7 @@ export class Deliveries {
   replays = true;
   readonly #in: DeliveriesParts;
   readonly #messages: RecordMessages;
-  readonly #batch = new Uint32Array(PARTS_PER_TURN);
-  readonly #sorted = new Uint32Array(PARTS_PER_TURN);
-  readonly #keys = new Float64Array(PARTS_PER_TURN);
+  readonly #batch: KeptBatch;
   #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #nextMessage = 1;
   #published = false;
@@ -63,6 +57,7 @@ export class Deliveries {
   constructor(parts: DeliveriesParts, list: readonly Delivery[]) {
     this.#in = parts;
     this.#messages = new RecordMessages(parts);
+    this.#batch = new KeptBatch(parts.kept);
     this.list = list;
     for (const delivery of list) this.bySlot[delivery.slot] = delivery;
   }
@@ -113,19 +108,35 @@ export class Deliveries {
 
   /** Sends waiting parts, record by record. @returns parts that went. */
   #sendBatch(delivery: Delivery, nowMs: number): number {
-    const count = this.#takeBatch(delivery);
+    const { log } = this.#in;
+    const count = this.#batch.take(delivery);
     let at = 0;
-    while (at < count && delivery.partial === null) {
-      const end = this.#endOfRecord(at, count);
-      const shipment: Shipment = {
-        entries: this.#sorted.slice(at, end), sentMs: nowMs, messages: 0, complete: false,
-        tickets: null, split: false,
-      };
-      if (!this.#ship(delivery, shipment, 0)) break;
-      at = end;
+    let room = true;
+    const sendRun = (end: number): void => {
+      while (at < end && room) {
+        const next = this.#batch.endOfRecord(at);
+        room = this.#sendRecord(delivery, at, next, nowMs);
+        if (room) at = next;
+      }
+    };
+    while (at < count && room) {
+      const end = this.#batch.endOfGeneration(at);
+      const generation = this.#batch.generationAt(at);
+      // One transaction for all records of a generation; without it each record has its own.
+      if (log.reading(generation, () => sendRun(end)) !== READ_OK) sendRun(end);
     }
-    delivery.consume(this.#sorted, count, count - at);
+    delivery.consume(this.#batch.entries, count, count - at);
     return at;
+  }
+
+  /** False when the ring has no room for any of it, or when the record before is not all out. */
+  #sendRecord(delivery: Delivery, at: number, end: number, nowMs: number): boolean {
+    if (delivery.partial !== null) return false;
+    const shipment: Shipment = {
+      entries: this.#batch.entries.slice(at, end), sentMs: nowMs, messages: 0, complete: false,
+      tickets: null, split: false,
+    };
+    return this.#ship(delivery, shipment, 0);
   }
 
   /** Goes on with a record whose last messages found no room. True when it is out. */
@@ -174,46 +185,10 @@ export class Deliveries {
     this.#published = true;
   }
 
-  /** Copies waiting entries to #sorted, parts of a record together. @returns how many. */
-  #takeBatch(delivery: Delivery): number {
-    const count = Math.min(delivery.waiting, PARTS_PER_TURN);
-    const { words } = this.#in.kept;
-    const keys = this.#keys.subarray(0, count);
-    delivery.first(this.#batch, count);
-    let oldest = Infinity;
-    for (let place = 0; place < count; place++) {
-      oldest = Math.min(oldest, words[this.#batch[place]! * DECISION_WORDS + DECISION_GENERATION]!);
-    }
-    for (let place = 0; place < count; place++) {
-      const at = this.#batch[place]! * DECISION_WORDS;
-      const generation = words[at + DECISION_GENERATION]! - oldest;
-      const entry = words[at + DECISION_ENTRY]!;
-      assert(entry < ENTRY_RANGE, "entries of a generation fit their sort key");
-      keys[place] = (generation * ENTRY_RANGE + entry) * PLACE_RANGE + place;
-    }
-    keys.sort();
-    for (let place = 0; place < count; place++) {
-      this.#sorted[place] = this.#batch[keys[place]! % PLACE_RANGE]!;
-    }
-    return count;
-  }
-
-  #endOfRecord(at: number, count: number): number {
-    const { words } = this.#in.kept;
-    const first = this.#sorted[at]! * DECISION_WORDS;
-    let end = at + 1;
-    for (; end < count; end++) {
-      const next = this.#sorted[end]! * DECISION_WORDS;
-      if (words[next + DECISION_ENTRY] !== words[first + DECISION_ENTRY]
-        || words[next + DECISION_GENERATION] !== words[first + DECISION_GENERATION]) break;
-    }
-    return end;
-  }
-
   /** Moves what waits to the outbox: rendered, committed there, then settled here. */
   #divert(delivery: Delivery): boolean {
     const { outbox, partial } = delivery;
-    const count = this.#takeBatch(delivery);
+    const count = this.#batch.take(delivery);
     const unreadable: Uint32Array[] = [];
     const readable: Uint32Array[] = [];
     const status = outbox.transact(() => {
@@ -221,14 +196,14 @@ export class Deliveries {
         this.#putOutbox(delivery, partial.shipment.entries, partial.nextSpan, null);
       }
       for (let at = 0; at < count;) {
-        const end = this.#endOfRecord(at, count);
-        const entries = this.#sorted.slice(at, end);
+        const end = this.#batch.endOfRecord(at);
+        const entries = this.#batch.entries.slice(at, end);
         (this.#putOutbox(delivery, entries, 0, null) ? readable : unreadable).push(entries);
         at = end;
       }
     });
     if (status !== LOG_OK) return false;
-    delivery.consume(this.#sorted, count, 0);
+    delivery.consume(this.#batch.entries, count, 0);
     delivery.partial = null;
     if (partial !== null) {
       partial.shipment.split = true;
