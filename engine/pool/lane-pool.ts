@@ -4,6 +4,13 @@ import { assert } from "../base/assert.ts";
 import type { LanePlan } from "../lane/lane-plan.ts";
 
 /**
+ * A lane makes a few short-lived objects a payload and keeps none: with room for a second's worth, next
+ * to nothing is alive when they are collected. A tenth of a lane's time (native-bench/lane.bench.ts,
+ * --max-semi-space-size is a third of this).
+ */
+const YOUNG_GENERATION_MIB = 192;
+
+/**
  * The span workers: one Piscina thread a lane, each running one endless task.
  * A lane's task returns when the control word says STOP; it rejects when the lane died, and the
  * process must end then: recovery is the only restart path.
@@ -22,6 +29,7 @@ export class LanePool {
       concurrentTasksPerWorker: 1,
       atomics: "disabled",
       recordTiming: false,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
     // A task that fails rejects its own promise as well; without a listener Piscina's event is
     // fatal.
