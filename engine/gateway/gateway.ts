@@ -38,10 +38,10 @@ import { createSharedMemory, REQUESTS_MAX, type SharedMemory } from "./shared-me
 const WORKERS = new URL("../../workers/", import.meta.url);
 const RETRY_AFTER_S = 1;
 /** A lane's ring takes no more than this share: what waits longer than a fraction of a second. */
-const RING_CREDIT_SHARE = 1 / 4;
+const RING_CREDIT_SHARE = 3 / 8;
 const REMOVED_FORWARDER = "a forwarder was removed from the settings: what the log owes it is"
-  + " given up and counted as lost, reason forwarder_removed; what its outbox has stays on disk until"
-  + " it is configured again, or until you delete the directory";
+  + " given up and counted as lost, reason forwarder_removed; what its outbox has stays on disk"
+  + " until it is configured again, or until you delete the directory";
 const POLL_MS = 5;
 const STORAGE_MS = 500;
 /** Storage in use, as a share of its limit, at which the soonest traces are decided early. */

@@ -49,6 +49,8 @@ export class Lane {
   readonly #in: LaneParts;
   readonly #housekeeping: Housekeeping;
   #batchCommitted = false;
+  /** Which lane's ring is looked at first: in turn, so that none starves where room is short. */
+  #firstRing = 0;
   #retryAtMs = 0;
   #statesAtMs = 0;
   #remembered = new Uint32Array(1024 * MEMORY_WORDS);
@@ -102,6 +104,7 @@ export class Lane {
   }
 
   #turn(): boolean {
+    this.#firstRing = (this.#firstRing + 1) % this.#in.partsFrom.length;
     let worked = this.#takeAcknowledgements();
     if (this.#takeDecisions()) worked = true;
     if (this.#takeParts()) worked = true;
@@ -131,7 +134,8 @@ export class Lane {
   #takeDecisions(): boolean {
     const { decisionsFrom, holder } = this.#in;
     let worked = false;
-    for (const ring of decisionsFrom) {
+    for (let step = 0; step < decisionsFrom.length; step++) {
+      const ring = decisionsFrom[(this.#firstRing + step) % decisionsFrom.length]!;
       for (let taken = 0; taken < SLOTS_PER_TURN; taken++) {
         const at = ring.peek();
         if (at < 0 || !holder.takeDecision(ring.words, at)) break;
@@ -146,7 +150,8 @@ export class Lane {
   #takeParts(): boolean {
     const { partsFrom, owner, sender } = this.#in;
     let worked = false;
-    for (const ring of partsFrom) {
+    for (let step = 0; step < partsFrom.length; step++) {
+      const ring = partsFrom[(this.#firstRing + step) % partsFrom.length]!;
       for (let taken = 0; taken < SLOTS_PER_TURN; taken++) {
         const at = ring.peek();
         if (at < 0) break;

@@ -4,9 +4,9 @@ import { assert } from "../base/assert.ts";
 import type { LanePlan } from "../lane/lane-plan.ts";
 
 /**
- * A lane makes a few short-lived objects a payload and keeps none: with room for a second's worth, next
- * to nothing is alive when they are collected. A tenth of a lane's time (native-bench/lane.bench.ts,
- * --max-semi-space-size is a third of this).
+ * A lane makes a few short-lived objects a payload and keeps none: with room for a second's worth,
+ * next to nothing is alive when they are collected. Less room costs a tenth of a lane's time
+ * (native-bench/lane.bench.ts, where --max-semi-space-size is a third of this).
  */
 const YOUNG_GENERATION_MIB = 192;
 
