@@ -1,5 +1,5 @@
 // What a lane does between turns and not in every one: retire generations, look at storage, gauges,
-// answer questions, say what went wrong. Each call does a bounded piece.
+// say what went wrong. Each call does a bounded piece.
 
 import { LOG_FULL, LOG_OK, type LogStatus } from "../log/log-status.ts";
 import type { Carrier } from "../log/retirement.ts";
@@ -50,16 +50,14 @@ export class Housekeeping {
     parts.counters.set(TRACE_ROWS_MAX, parts.plan.limits.traceRowsMax);
   }
 
-  /** @returns true when something took long enough to want another look soon. */
-  run(): boolean {
-    const { clock, questions } = this.#in;
-    const answered = questions.answerSome();
-    if (clock.nowMs < this.#nextMs) return answered;
+  /** Does what is due. */
+  run(): void {
+    const { clock } = this.#in;
+    if (clock.nowMs < this.#nextMs) return;
     this.#nextMs = clock.nowMs + PERIOD_MS;
     this.#retire();
     if (clock.nowMs >= this.#outboxesAtMs) this.#maintainOutboxes();
     this.#gauges();
-    return answered;
   }
 
   #retire(): void {

@@ -105,14 +105,17 @@ export class Lane {
 
   #turn(): boolean {
     this.#firstRing = (this.#firstRing + 1) % this.#in.partsFrom.length;
+    const { questions } = this.#in;
     let worked = this.#takeAcknowledgements();
     if (this.#takeDecisions()) worked = true;
+    const asked = questions.waiting;
     if (this.#takeParts()) worked = true;
+    if (asked > 0) questions.answer(asked);
     if (this.#decide()) worked = true;
     if (this.#commit()) worked = true;
     if (this.#effects()) worked = true;
     if (this.#advancePhase()) worked = true;
-    if (this.#housekeeping.run()) worked = true;
+    this.#housekeeping.run();
     return worked;
   }
 
@@ -249,8 +252,8 @@ export class Lane {
     }
     counters.add(LOG_COMMITS, 1);
     counters.observe(LOG_COMMIT_SECONDS, (clock.preciseMs() - beganMs) / 1000);
+    parts.flush(); // first: who hears of the commit may ask for the trace
     intake.committed();
-    parts.flush();
     carrier.committed();
     if (owner.batchCount > 0) this.#batchCommitted = true;
     holder.committed();

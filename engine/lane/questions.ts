@@ -1,5 +1,6 @@
 // Questions of the coordinator to a lane: what do you know of this trace? Answered between turns.
 
+import { assert } from "../base/assert.ts";
 import { shardOf } from "../hash/shard-of.ts";
 import { DECISION_INCOMPLETE } from "../part/decision-layout.ts";
 import {
@@ -50,13 +51,21 @@ export class Questions {
     this.#in = parts;
   }
 
-  /** @returns true when there were any. */
-  answerSome(): boolean {
+  /** Questions that wait now. */
+  get waiting(): number {
+    return this.#in.ring.waiting();
+  }
+
+  /**
+   * Answers `count` questions, or as many as a turn may. Ask for `waiting`, take parts, then answer:
+   * what was acknowledged before a question was asked is then in its answer.
+   */
+  answer(count: number): void {
     const { ring, reporter } = this.#in;
-    let answered = 0;
-    for (; answered < PER_TURN; answered++) {
+    const most = Math.min(count, PER_TURN);
+    for (let answered = 0; answered < most; answered++) {
       const at = ring.peek();
-      if (at < 0) break;
+      assert(at >= 0, "the question waits");
       const question = ring.words[at + QUESTION_NUMBER]!;
       reporter.send({
         kind: "answer", question, trace: this.#report(ring.words, at + QUESTION_TRACE),
@@ -64,7 +73,6 @@ export class Questions {
       ring.release();
     }
     ring.flush();
-    return answered > 0;
   }
 
   #report(words: Uint32Array, at: number): TraceReport | null {

@@ -149,6 +149,35 @@ describe("SIGTERM", () => {
     expect([...backend.received.keys()].toSorted()).toEqual(keysOf(sent));
   }, TEST_MS);
 
+  it("a second time in the middle of the work ends it as quickly", async () => {
+    const stage = Stage.open();
+    const backends = { kept: await stage.backend(), all: await stage.backend() };
+    const next = (): GatewayConfig => {
+      stage.run++;
+      return stage.config([
+        stage.otlpForwarder("kept", backends.kept, { TraceSample: fateSampler("500ms") }),
+        stage.otlpForwarder("all", backends.all),
+      ], { Workers: 3, DrainDelay: "10s" });
+    };
+    let gateway = await stage.start(next());
+    const traffic = stage.traffic({ spansPerSecond: 8000, spansPerBody: 50 });
+    for (let round = 0; round < 3; round++) {
+      await sleep(300 + stage.random.below(500));
+      gateway.signal("SIGTERM");
+      await until(() => gateway.output.includes("SIGTERM: stopping"), "the gateway stops");
+      await sleep(stage.random.below(200));
+      const beganMs = performance.now();
+      expect(await gateway.stop()).toEqual({ code: 0, signal: null });
+      expect(performance.now() - beganMs).toBeLessThan(5_000);
+      gateway = await stage.start(next());
+    }
+    await traffic.stop();
+    await gateway.settled();
+    expect(reckonSampled(traffic, backends.kept)).toEqual(ALL_IS_WELL);
+    expect(reckonAll(traffic, backends.all)).toEqual(ALL_IS_WELL);
+    expect((await gateway.stop()).code).toBe(0);
+  }, TEST_MS);
+
   it("fails health checks for DrainDelay, while spans are still taken", async () => {
     const stage = Stage.open();
     const backend = await stage.backend();
