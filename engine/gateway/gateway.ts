@@ -218,6 +218,7 @@ export class Gateway {
   }
 
   #command(command: Exclude<Command, typeof COMMAND_RUN>): void {
+    if (this.#control.command === COMMAND_ABANDON) return; // a stop that goes on changes nothing
     this.#control.command = command;
     for (const memory of this.#shared.lanes[0]?.wake.lanes ?? []) new WakeWord(memory).wake();
   }
