@@ -57,8 +57,8 @@ export class Questions {
   }
 
   /**
-   * Answers `count` questions, or as many as a turn may. Ask for `waiting`, take parts, then answer:
-   * what was acknowledged before a question was asked is then in its answer.
+   * Answers `count` questions, or as many as a turn may. Ask for `waiting`, take parts, then
+   * answer: what was acknowledged before a question was asked is then in its answer.
    */
   answer(count: number): void {
     const { ring, reporter } = this.#in;

@@ -173,7 +173,8 @@ it("each sampler judges in its own time by its own policies; a forwarder without
   async () => {
     const stage = Stage.open();
     const backends = {
-      fast: await stage.backend({ keepSpans: true }), slow: await stage.backend({ keepSpans: true }),
+      fast: await stage.backend({ keepSpans: true }),
+      slow: await stage.backend({ keepSpans: true }),
       all: await stage.backend(),
     };
     const gateway = await stage.start(stage.config([

@@ -36,7 +36,7 @@ describe("a trace", () => {
   it.each([
     ["MaxTraceSpans", { MaxTraceSpans: 50 }, "span_limit"],
     ["MaxTraceBytes", { MaxTraceBytes: "8KiB" }, "byte_limit"],
-  ])("that reaches %s is decided at once, and the rest of it follows", async (_, limit, trigger) => {
+  ])("that reaches %s is decided at once, and its rest follows", async (_, limit, trigger) => {
     const stage = Stage.open();
     const backend = await stage.backend({ keepSpans: true });
     const gateway = await stage.start(stage.config(
@@ -83,7 +83,7 @@ describe("a trace", () => {
   }, TEST_MS);
 });
 
-it("more traces than MaxTraces are decided early, the oldest first, and none is refused", async () => {
+it("more traces than MaxTraces are decided early, oldest first, and none is refused", async () => {
   const stage = Stage.open();
   const backend = await stage.backend();
   const gateway = await stage.start(stage.config(
