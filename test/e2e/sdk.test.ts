@@ -70,7 +70,7 @@ function bySpan(backend: RecordingBackend, kept: ReadonlySet<string>): DecodedSp
   return sorted(backend.spans.filter(({ traceId }) => kept.has(traceId)).map(withoutOurs));
 }
 
-it("spans of the JavaScript SDK arrive as they were sent, with their decision on them", async () => {
+it("spans of the JavaScript SDK arrive as they were sent, with their decision", async () => {
   const stage = Stage.open();
   const through = await stage.backend({ keepSpans: true });
   const direct = await stage.backend({ keepSpans: true });

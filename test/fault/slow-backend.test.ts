@@ -120,7 +120,7 @@ it("a span that the backend refuses costs its neighbours nothing but those of it
     expect(gateway.output).toContain("backend_refused");
   }, TEST_MS);
 
-it.skipIf(!canMount)("a full disk under a file forwarder is its own trouble and heals", async () => {
+it.skipIf(!canMount)("a full disk under a file forwarder is its trouble alone", async () => {
   const stage = Stage.open();
   const other = await stage.backend();
   const disk = tmpfs(2 * MIB);
