@@ -47,7 +47,6 @@ const FOLDER_ROWS: readonly (readonly string[])[] = [
 const PACKAGE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "uWebSockets.js": ["engine/front-door"],
   "@grpc/grpc-js": ["engine/grpc-door"],
-  "cac": ["engine/main.ts", "engine/cli"],
   "etcd3": ["engine/cluster"],
   "flatbuffers": ["engine/cluster"],
   "jsonc-parser": ["config"],
