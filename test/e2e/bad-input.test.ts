@@ -11,7 +11,7 @@ import { ProvingGround } from "../support/proving-ground.ts";
 import type { Random } from "../support/random.ts";
 import { headOf, RawConnection, textOf } from "../support/raw-client.ts";
 import {
-  AMBIGUOUS, CHUNK_SIZES, GIBBERISH, MAX_BODY_BYTES, REQUESTS,
+  AMBIGUOUS, CHUNK_SIZES, CHUNK_SIZES_READ_AS_0, GIBBERISH, MAX_BODY_BYTES, REQUESTS,
 } from "../support/request-cases.ts";
 import { Stage } from "../support/stage.ts";
 import { until } from "../support/until.ts";
@@ -215,6 +215,19 @@ describe("a connection", () => {
       connection.close();
     }
     expect(faults).toEqual([]);
+    await ground.close();
+  }, TEST_MS);
+
+  it("whose chunk has no size is ended, and nothing of it taken", async () => {
+    const stage = Stage.open();
+    const ground = await ProvingGround.open(stage, { spansMax: 50_000 });
+    for (const size of CHUNK_SIZES_READ_AS_0) {
+      const connection = await RawConnection.open(ground.gateway.port);
+      connection.write(headOf(["Transfer-Encoding: chunked"]), `${size}\r\n`, ground.body(2).bytes);
+      await until(() => connection.ended, "the connection is ended");
+      expect(connection.statuses.at(-1) ?? 0).not.toBe(200);
+      connection.close();
+    }
     await ground.close();
   }, TEST_MS);
 

@@ -11,6 +11,7 @@ const OUTPUT_CHARACTERS_MAX = 1_000_000;
 /** Time to start and recover on a busy machine. */
 const READY_MS = 20_000;
 const STOP_MS = 20_000;
+const GET_MS = 10_000;
 /** Looks in a row, tens of milliseconds apart, at which nothing was open. */
 const SETTLED_LOOKS = 5;
 
@@ -142,7 +143,9 @@ export class GatewayProcess {
 
   /** GET from the admin address. */
   async get(pathname: string): Promise<{ status: number; body: string }> {
-    const reply = await fetch(`http://127.0.0.1:${this.adminPort}${pathname}`);
+    const reply = await fetch(`http://127.0.0.1:${this.adminPort}${pathname}`, {
+      signal: AbortSignal.timeout(GET_MS),
+    });
     return { status: reply.status, body: await reply.text() };
   }
 
