@@ -33,7 +33,10 @@ import { retryDelayMs } from "./retry-delay.ts";
 
 /** Messages taken from one lane before the next lane has its turn. */
 const LANE_MESSAGES_MAX = 64;
-/** Cuts of one batch refused for its content: enough to find two bad messages among 8,192. */
+/**
+ * Cuts of a batch refused for its content while no part of it is taken: a backend that refuses all
+ * is not asked for ever. Every part that is taken renews them, so that good messages are found.
+ */
 const SPLITS_MAX = 32;
 /** Attempts of a suspect batch before it is halved, or given up where others have passed since. */
 const SUSPECT_ATTEMPTS_MAX = 5;
@@ -250,7 +253,10 @@ export class Forwarder {
 
   #planNext(outcome: Outcome, attempt: number, messages: number, delivery: Delivery): Next {
     const { verdict } = outcome;
-    if (verdict === DELIVERED) return NEXT_DONE;
+    if (verdict === DELIVERED) {
+      delivery.splitsLeft = SPLITS_MAX;
+      return NEXT_DONE;
+    }
     if (verdict === REFUSED) return NEXT_GIVE_UP;
     if (verdict === REFUSED_CONTENT) {
       if (messages === 1 || delivery.splitsLeft === 0) return NEXT_GIVE_UP;

@@ -11,6 +11,8 @@ export interface DoorLimits {
   readonly laneRingCreditBytes: number;
   /** Requests begun and not answered, aborted ones that a lane still has included; more: 503. */
   readonly requestsMax: number;
+  /** Connections at once; more are closed at once, unanswered. */
+  readonly connectionsMax: number;
   /** Time for a body to arrive from its headers on; past it: 408 and the connection ends. */
   readonly bodyMs: number;
   /** What clients are told to wait after a 503. */

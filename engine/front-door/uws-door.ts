@@ -21,6 +21,7 @@ import type {
 } from "./front-door.ts";
 import { portFault } from "./port-fault.ts";
 import { CLOSE_ASKED, CLOSE_NEVER, CLOSE_NOW } from "./refusals.ts";
+import { REQUEST_CONNECTIONS } from "../telemetry/label-values.ts";
 import type { Reply } from "./replies.ts";
 import { RequestHeaders } from "./request-headers.ts";
 import type { Route } from "./routes.ts";
@@ -69,6 +70,7 @@ export class UwsDoor implements FrontDoor {
   private corkedExchange: UwsExchange | null = null;
   private corkedReply: Reply | null = null;
   private closed = false;
+  private connections = 0;
   private pump: Promise<void> | null = null;
   private sweptMs: number;
 
@@ -137,6 +139,7 @@ export class UwsDoor implements FrontDoor {
   private open(options: ListenerOptions): Promise<boolean> {
     const routes = new Map(options.routes.map((route) => [route.path, route]));
     const app = uWS.App();
+    app.filter((response, count) => this.onConnection(response, count));
     app.any("/*", (response, request) => this.onRequest(routes, response, request));
     return new Promise((resolve) => {
       const exclusive = uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
@@ -148,6 +151,15 @@ export class UwsDoor implements FrontDoor {
         resolve(socket !== false);
       });
     });
+  }
+
+  /** Beyond the limit a connection ends at once: descriptors are what the log needs to work. */
+  private onConnection(response: HttpResponse, count: number): void {
+    this.connections += count;
+    if (count < 0 || this.connections <= this.options.limits.connectionsMax) return;
+    const { refused } = this.dependencies.counters;
+    refused[REQUEST_CONNECTIONS] = refused[REQUEST_CONNECTIONS]! + 1; // an index of the table
+    response.close();
   }
 
   private onRequest(

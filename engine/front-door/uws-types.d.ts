@@ -11,5 +11,7 @@ declare module "uWebSockets.js" {
       host: string, port: number, options: ListenOptions,
       callback: (socket: us_listen_socket | false) => void,
     ): TemplatedApp;
+    /** Called with 1 for every connection and with -1 for its end. */
+    filter(callback: (response: HttpResponse, count: number) => void): TemplatedApp;
   }
 }

@@ -30,6 +30,7 @@ import type { LabelNames } from "../telemetry/metric-layout.ts";
 import { GENERATIONS_SET_ASIDE, RECORDS_LOST } from "../telemetry/metric-table.ts";
 import { SnapshotReader, type CounterMemory } from "../telemetry/snapshot.ts";
 import { SCAN_REASONS } from "../wire/scan-codes.ts";
+import { connectionsMax } from "./descriptors.ts";
 import {
   forwarderSettings, labelNames, lanePlans, logFile, samplerInputs,
 } from "./plans.ts";
@@ -247,7 +248,9 @@ export class Gateway {
       limits: {
         maxBodyBytes: settings.bodyBytesMax, unfinishedBodyBytes: UNFINISHED_BODY_BYTES,
         laneRingCreditBytes: this.#shared.payloadRingBytes * RING_CREDIT_SHARE,
-        requestsMax: REQUESTS_MAX, bodyMs: BODY_MS_MAX, retryAfterSeconds: RETRY_AFTER_S,
+        requestsMax: REQUESTS_MAX,
+        connectionsMax: connectionsMax(settings.workers, settings.forwardTo.length),
+        bodyMs: BODY_MS_MAX, retryAfterSeconds: RETRY_AFTER_S,
       },
       reasons: SCAN_REASONS,
     }, {

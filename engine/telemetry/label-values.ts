@@ -75,9 +75,12 @@ export const REQUEST_TIMEOUT = 11;
 export const REQUEST_ABORTED = 12;
 export const REQUEST_UNAVAILABLE = 13;
 export const REQUEST_INTERNAL = 14;
+/** A connection beyond the limit, whatever it wanted. */
+export const REQUEST_CONNECTIONS = 15;
 export const REQUEST_REFUSED_NAMES = [
   "ring_full", "body_memory", "storage", "too_large", "malformed", "bad_encoding", "bad_type",
   "not_found", "method", "draining", "quota", "timeout", "aborted", "unavailable", "internal",
+  "connections",
 ] as const;
 
 /** Status codes that we answer with; the last entry stands for all others. */

@@ -52,8 +52,8 @@ const door = new UwsDoor({
   }],
   limits: {
     maxBodyBytes: RING_BYTES / 4, unfinishedBodyBytes: UNFINISHED_BODY_BYTES,
-    laneRingCreditBytes: RING_BYTES / 4, requestsMax: REQUESTS_MAX, bodyMs: BODY_MS_MAX,
-    retryAfterSeconds: 1,
+    laneRingCreditBytes: RING_BYTES / 4, connectionsMax: REQUESTS_MAX, requestsMax: REQUESTS_MAX,
+    bodyMs: BODY_MS_MAX, retryAfterSeconds: 1,
   },
   reasons: [],
 }, {

@@ -123,7 +123,7 @@ export const TEST_LIMITS: DoorLimits = {
   maxBodyBytes: 400_000,
   unfinishedBodyBytes: 8 * 1024 * 1024,
   laneRingCreditBytes: 1024 * 1024,
-  requestsMax: 1_000,
+  requestsMax: 1_000, connectionsMax: 1_000,
   bodyMs: 60_000,
   retryAfterSeconds: 7,
 };

@@ -1,7 +1,7 @@
 // Starting, draining, ending; and what happens when the door itself has a bug.
 
 import { createServer } from "node:net";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { GatewayError } from "../../../engine/base/errors.ts";
 import { systemClock } from "../../../engine/base/clock.ts";
 import { DoorCounters } from "../../../engine/front-door/door-counters.ts";
@@ -9,6 +9,7 @@ import { OTLP_TRACES } from "../../../engine/front-door/routes.ts";
 import { UwsDoor } from "../../../engine/front-door/uws-door.ts";
 import { HealthWords, createHealthWords } from "../../../engine/part/health-words.ts";
 import { WakeWord, createWakeWord } from "../../../engine/ring/wake-word.ts";
+import { REQUEST_CONNECTIONS } from "../../../engine/telemetry/label-values.ts";
 import {
   FakeLane, RawClient, TEST_LIMITS, delay, head, openDoor, pattern, until,
 } from "./door-harness.ts";
@@ -163,5 +164,27 @@ test("a throw inside a callback costs that request a 500 and nobody else anythin
   );
   expect(harness.counters.failures).toBe(2);
   expect(harness.door.inFlight()).toBe(0);
+  await harness.end();
+});
+
+test("connections beyond the limit end at once, and those before them are served", async () => {
+  const harness = await openDoor({ limits: { connectionsMax: 3 } });
+  const clients = Array.from({ length: 3 }, () => new RawClient(harness.port));
+  for (const client of clients) {
+    await client.send(HEALTH);
+    expect((await client.reply()).status).toBe(200);
+  }
+  const refused = new RawClient(harness.port);
+  await refused.closed;
+  expect(harness.counters.refused[REQUEST_CONNECTIONS]).toBe(1);
+  await clients[0]!.send(HEALTH);
+  expect((await clients[0]!.reply()).status).toBe(200);
+  clients[1]!.socket.destroy();
+  await clients[1]!.closed;
+  await vi.waitFor(async () => {
+    const next = new RawClient(harness.port);
+    await next.send(HEALTH);
+    expect((await next.reply()).status).toBe(200);
+  });
   await harness.end();
 });
