@@ -1,8 +1,13 @@
 // Bounds that are reached on purpose: what then happens is decided early, refused or counted, and
 // what was acknowledged still goes where it belongs.
 
+import http from "node:http";
+import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import zlib from "node:zlib";
 import { describe, expect, it } from "vitest";
-import type { GatewayProcess } from "../support/gateway.ts";
+import { BalanceWatch } from "../support/balance-watch.ts";
+import type { GatewayConfig, GatewayProcess } from "../support/gateway.ts";
 import { encodeRequest, type SpanInput } from "../support/otlp-builder.ts";
 import { ALL_IS_WELL, duplicates, reckonSampled } from "../support/reckoning.ts";
 import { FATE_POLICIES, post, spanKey } from "../support/traffic.ts";
@@ -36,7 +41,7 @@ describe("a trace", () => {
     const backend = await stage.backend({ keepSpans: true });
     const gateway = await stage.start(stage.config(
       [stage.otlpForwarder("kept", backend, { TraceSample: fateSampler("10m") })],
-      { Workers: 2, MaxTraceBytes: "8KiB" }));
+      { Workers: 2, ...limit }));
     const [large, dropped, small] = [1, 2, 3].map(() => stage.random.hex(16)) as [
       string, string, string];
     const sent: SpanInput[] = [];
@@ -48,10 +53,10 @@ describe("a trace", () => {
     await send(gateway, spansOf(stage, small, 2, "keep"));
     await until(() => backend.received.size === sent.length, "the large trace is delivered");
     expect([...backend.received.keys()].toSorted()).toEqual(sent.map(spanKey).toSorted());
-    expect(await decisions(gateway, "byte_limit")).toBe(2);
+    expect(await decisions(gateway, trigger)).toBe(2);
     expect(await gateway.metric("tailrace_spans_in_flight")).toBe(2);
     const triggers = new Set(backend.spans.map((span) => span.attributes["tailrace.trigger"]));
-    expect([...triggers].toSorted()).toEqual(["byte_limit", "late_span"]);
+    expect([...triggers].toSorted()).toEqual(["late_span", trigger].toSorted());
     const complete = backend.spans.map((span) => span.attributes["tailrace.complete"]);
     expect(complete.every((value) => value === false)).toBe(true);
   }, TEST_MS);
@@ -78,6 +83,36 @@ describe("a trace", () => {
   }, TEST_MS);
 });
 
+it("more traces than MaxTraces are decided early, oldest first, and none is refused", async () => {
+  const stage = Stage.open();
+  const backend = await stage.backend();
+  const gateway = await stage.start(stage.config(
+    [stage.otlpForwarder("kept", backend, { TraceSample: fateSampler("10m") })],
+    { Workers: 2, MaxTraces: 1000, OnShutdown: "decide" }));
+  const watch = new BalanceWatch(gateway);
+  const traces = Array.from({ length: 4000 }, () => stage.random.hex(16));
+  const kept: SpanInput[] = [];
+  for (let at = 0; at < traces.length; at += 100) {
+    const spans = traces.slice(at, at + 100).flatMap((traceId, index) =>
+      spansOf(stage, traceId, 1, index % 2 === 0 ? "keep" : "drop"));
+    kept.push(...spans.filter((_, index) => index % 2 === 0));
+    await send(gateway, spans);
+  }
+  await until(async () => (await decisions(gateway, "memory_pressure")) >= 2_800, "room is made");
+  await sleep(300);
+  const page = await gateway.scrape();
+  expect(page.sum("tailrace_traces_live")).toBeLessThanOrEqual(1000);
+  expect(page.sum("tailrace_traces_live")).toBeGreaterThan(500);
+  expect(page.sum("tailrace_pressure_decisions_total")).toBeLessThan(3_500);
+  const state = async (traceId: string | undefined): Promise<unknown> =>
+    (JSON.parse((await gateway.get(`/traces/${traceId}`)).body) as { state: unknown }).state;
+  expect(await state(traces[0])).toBe("decided");
+  expect(await state(traces.at(-1))).toBe("waiting");
+  expect((await watch.stop()).faults).toEqual([]);
+  expect((await gateway.stop()).code).toBe(0);
+  expect([...backend.received.keys()].toSorted()).toEqual(kept.map(spanKey).toSorted());
+}, TEST_MS);
+
 it("storage near its limit decides traces early and stays within it; nothing kept is lost",
   async () => {
     const stage = Stage.open();
@@ -103,3 +138,66 @@ it("storage near its limit decides traces early and stays within it; nothing kep
     expect(reckonSampled(traffic, backend)).toEqual(ALL_IS_WELL);
     expect(duplicates(backend)).toEqual([]);
   }, TEST_MS);
+
+describe("a hostile client", () => {
+  interface Attacked {
+    readonly stage: Stage;
+    readonly gateway: GatewayProcess;
+    /** Sends honest spans and waits for them. */
+    readonly sane: () => Promise<void>;
+  }
+
+  async function start(): Promise<Attacked> {
+    const stage = Stage.open();
+    const backend = await stage.backend();
+    const config: GatewayConfig = stage.config(
+      [stage.otlpForwarder("all", backend)], { Workers: 2, MaxBodyBytes: "1MiB" });
+    const gateway = await stage.start(config);
+    const sane = async (): Promise<void> => {
+      const spans = spansOf(stage, stage.random.hex(16), 3, "keep");
+      await send(gateway, spans);
+      await until(() => spans.every((span) => backend.received.has(spanKey(span))),
+        "honest spans go through");
+    };
+    return { stage, gateway, sane };
+  }
+
+  it("is told what is wrong with its body, and others are served", async () => {
+    const { stage, gateway, sane } = await start();
+    const good = encodeRequest([{ spans: spansOf(stage, stage.random.hex(16), 50, "keep") }]);
+    // A kept connection, as clients have: a refusal may come before the body is out.
+    const agent = new http.Agent({ keepAlive: true });
+    const bomb = zlib.gzipSync(new Uint8Array(64 * MIB), { level: 9 });
+    expect(await post(gateway.port, bomb, { agent, gzip: true })).toBe(413);
+    expect(await post(gateway.port, new Uint8Array(2 * MIB), { agent })).toBe(413);
+    expect(await post(gateway.port, good, { agent, gzip: true })).toBe(400);
+    expect(await post(gateway.port, good.subarray(0, good.length - 7), { agent })).toBe(400);
+    for (let attempt = 0; attempt < 200; attempt++) {
+      const body = Uint8Array.from(good);
+      for (let flip = 0; flip < 5; flip++) {
+        body[stage.random.below(body.length)]! ^= 1 << stage.random.below(8); // below the length
+      }
+      expect([200, 400]).toContain(await post(gateway.port, body, { agent }));
+    }
+    agent.destroy();
+    await sane();
+    expect((await gateway.stop()).code).toBe(0);
+  }, TEST_MS);
+
+  it("that never finishes its requests holds up nobody", async () => {
+    const { gateway, sane } = await start();
+    const sockets = Array.from({ length: 200 }, () => {
+      const socket = net.connect(gateway.port, "127.0.0.1");
+      socket.on("error", () => undefined); // the gateway may cut it
+      socket.write("POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\n"
+        + "Content-Length: 1000000\r\n\r\nhalf");
+      return socket;
+    });
+    await sleep(300);
+    await sane();
+    for (const socket of sockets) socket.destroy();
+    await until(async () => (await gateway.metric("tailrace_unfinished_body_bytes")) === 0,
+      "their memory is given back");
+    expect((await gateway.stop()).code).toBe(0);
+  }, TEST_MS);
+});
