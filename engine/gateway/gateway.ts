@@ -51,6 +51,8 @@ const DECIDE_SHARE = 0.9;
 const LAST_ACKNOWLEDGEMENTS_MS = 1_000;
 /** The same when some will never come. */
 const SETTLE_MS = 100;
+/** Lanes that are all quiet for this long have nothing under way between them. */
+const QUIET_MS = 100;
 /** Lanes told to return at once do so after their transaction; only a stuck disk takes longer. */
 const ABANDON_MS = 5_000;
 /** Recovery that takes longer says so, and how far it is, this often. */
@@ -202,7 +204,13 @@ export class Gateway {
   }
 
   async #quiet(least: number, deadlineMs: number): Promise<void> {
-    while (!this.#control.allQuiet(least) && performance.now() < deadlineMs) await sleep(POLL_MS);
+    // Lanes say it every 20 ms, each for itself: a decision may be between two of them meanwhile.
+    let quietSinceMs = Infinity;
+    while (performance.now() < deadlineMs && !(performance.now() - quietSinceMs >= QUIET_MS)) {
+      await sleep(POLL_MS);
+      if (!this.#control.allQuiet(least)) quietSinceMs = Infinity;
+      else if (quietSinceMs === Infinity) quietSinceMs = performance.now();
+    }
   }
 
   /**
