@@ -8,11 +8,14 @@ import { TOP_LEVEL } from "./settings.ts";
 import { readValueText } from "./values.ts";
 
 const PREFIX = "TAILRACE_";
+/** Kubernetes sets these for a service whose name begins like ours. */
+const OF_KUBERNETES = /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT(?:_\d+_(?:TCP|UDP)(?:_|$)|$)/;
 
 /** Variables of a top-level row, the winning one first; none for what is no single value. */
 export function variablesOf(name: string, row: Row): string[] {
   if (row.kind === "structure" || row.kind === "headers") return [];
-  const own = PREFIX + name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase();
+  const own = PREFIX + name
+    .replace(/([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])/g, "$1$3_$2$4").toUpperCase();
   return [own, ...(row.originalEnv ?? [])];
 }
 
@@ -53,9 +56,11 @@ function warnOfUnknown(
   known: readonly string[], env: ReadContext["env"], findings: Findings,
 ): void {
   for (const variable of Object.keys(env)) {
-    if (!variable.startsWith(PREFIX) || known.includes(variable)) continue;
+    if (!variable.startsWith(PREFIX) || known.includes(variable) || OF_KUBERNETES.test(variable)) {
+      continue;
+    }
     const near = nearestName(variable, known.filter((name) => name.startsWith(PREFIX)));
     const hint = near === null ? "" : `; did you mean ${near}?`;
-    findings.warning(variable, `unknown variable, ignored${hint}`, null);
+    findings.warning(variable, `unknown variable, ignored${hint}`, null, "unknown");
   }
 }

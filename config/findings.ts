@@ -9,6 +9,18 @@ export interface Problem {
   readonly place: { readonly file: string; readonly line: number; readonly column: number } | null;
 }
 
+/**
+ * What a warning is about. "unknown": a name that nothing reads. "without_effect": a key of the
+ * original gateway that changed something there and does nothing here. "deprecated": one whose work
+ * another setting does here. "advice": a valid setting that may not be what was meant.
+ */
+export type WarningKind = "unknown" | "without_effect" | "deprecated" | "advice";
+
+/** A start goes on; `tailrace check` takes the first two kinds for errors. */
+export interface Warning extends Problem {
+  readonly kind: WarningKind;
+}
+
 /** Turns an offset into a place; a document knows its own. */
 export type PlaceOf = (offset: number) => Problem["place"];
 
@@ -18,7 +30,7 @@ const PROBLEMS_PRINTED_MAX = 50;
 /** Problems refuse the start; warnings do not. One load writes it. */
 export class Findings {
   readonly problems: Problem[] = [];
-  readonly warnings: Problem[] = [];
+  readonly warnings: Warning[] = [];
   readonly #placeOf: PlaceOf;
 
   constructor(placeOf: PlaceOf) {
@@ -31,9 +43,18 @@ export class Findings {
   }
 
   /** @param offset of the value in the file; null when it is not in one. */
-  warning(path: string, message: string, offset: number | null): void {
-    this.warnings.push({ path, message, place: offset === null ? null : this.#placeOf(offset) });
+  warning(
+    path: string, message: string, offset: number | null, kind: WarningKind = "advice",
+  ): void {
+    const place = offset === null ? null : this.#placeOf(offset);
+    this.warnings.push({ path, message, place, kind });
   }
+}
+
+/** Flags and variables first, then as the file goes. */
+export function byPlace(left: Problem, right: Problem): number {
+  const lines = (left.place?.line ?? 0) - (right.place?.line ?? 0);
+  return lines !== 0 ? lines : (left.place?.column ?? 0) - (right.place?.column ?? 0);
 }
 
 /** `gateway.conf:7:23: ForwardTo[0].Timeout: 30 has no unit; ...` on one line. */

@@ -9,12 +9,19 @@ const WIDTH = 96;
 
 /** The flags alone, for standard error after a wrong one. */
 export function usageText(): string {
-  return `Usage: tailrace [--configfile FILE] [--cluster-op ""]
+  return `Usage: tailrace [--configfile FILE] [--cluster-op OP]    run the gateway
+       tailrace check [FILE]       everything wrong with a configuration, at once
+       tailrace explain TRACE      why a trace was kept or dropped
+       tailrace status             how a running gateway does
+       tailrace COMMAND --help     more of each
 
   --configfile FILE  Configuration file. A relative name is looked up in $XDG_CONFIG_HOME (or
                      ~/.config) and $XDG_CONFIG_DIRS (or /etc/xdg), then in the working directory.
                      Without the flag: sf/gateway.conf where it exists, else the defaults below.
-  --cluster-op OP    seed, join or client. This version runs as a single node: leave it empty.
+                     A name ending in .yaml or .yml is YAML, any other JSON with comments.
+  --cluster-op OP    How this node takes part in a cluster: seed begins one, join (also its next
+                     starts) becomes a member, client only connects. "" runs a single node, whatever
+                     ClusterOperation says.
   --version          Print version and build date.
   --help, -h         Print this.
 
@@ -32,13 +39,14 @@ Without a configuration file
   first span: those with an error, those longer than 500 ms, and 10 % of all are kept, in
   ./data/kept/*.jsonl. The log lies in ./data. Metrics are at http://127.0.0.1:9464/metrics,
   health at /healthz and /readyz.
-  config/examples/gateway.conf is a file to start from, config/REFERENCE.md lists every setting.
+  config/examples/gateway.conf and gateway.yaml are files to start from, cluster.yaml is one for
+  the nodes of a cluster, and config/REFERENCE.md lists every setting.
 
 Signals
   SIGTERM, SIGINT    Stop: health checks fail for DrainDelay, connections are refused, what was
                      acknowledged is forwarded or left safe on disk for the next start.
 
-Exit codes
+Exit codes of the gateway; those of a command are in its own help
   0   All acknowledged spans are forwarded, dropped by a decision, or safe on disk.
   1   A bug: please report the message.
   2   Usage, configuration, or the start was refused; standard error says why.

@@ -15,3 +15,6 @@ export const DECISION_TICK_MS = 500;
 
 /** Largest payload, inflated: a body must fit half a lane ring. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Longest text of a node that the cluster's map takes: names and addresses, 512 nodes of them. */
+export const MEMBER_TEXT_MAX = 255;

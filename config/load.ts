@@ -3,11 +3,14 @@
 
 import { findConfigFile, missingFile, DEFAULT_CONFIG_FILE } from "./config-file.ts";
 import { readCommandLine } from "./command-line.ts";
-import { parseDocument } from "./document.ts";
+import { checkCluster } from "./check-cluster.ts";
+import { CLUSTER_ROWS, type ClusterRows } from "./cluster-rows.ts";
+import { parseConfigText } from "./document.ts";
 import { applyEnvironment } from "./environment.ts";
-import { formatProblems, type Findings, type Problem } from "./findings.ts";
+import { byPlace, formatProblems, type Problem, type Warning } from "./findings.ts";
 import { helpText, usageText } from "./help.ts";
 import { LANES_MAX } from "./limits.ts";
+import { readCluster, type ClusterInput } from "./read-cluster.ts";
 import { checkLocations, checkRelations, readFileSections, type FileReading } from "./read-file.ts";
 import type { ValidatePolicies } from "./read-forwarders.ts";
 import { openSection, type ReadContext } from "./read-section.ts";
@@ -40,23 +43,20 @@ export interface LoadInput {
 export type LoadResult =
   | {
     readonly kind: "run"; readonly settings: Settings; readonly source: string;
-    readonly warnings: readonly Problem[];
+    readonly warnings: readonly Warning[];
   }
   | { readonly kind: "print"; readonly text: string }
   | {
     readonly kind: "refused"; readonly text: string; readonly problems: readonly Problem[];
-    readonly warnings: readonly Problem[];
+    readonly warnings: readonly Warning[]; readonly source: string | null;
   };
 
-/** Settings without a file: OTLP in, the default policies, kept traces in files. */
+/** Settings without a file: OTLP and Zipkin in, the default policies, kept traces in files. */
 export const EMBEDDED_CONFIG = {
-  ListenFrom: [{ Type: "otlp" }],
+  ListenFrom: [{ Type: "otlp" }, { Type: "signalfx", ListenAddr: "127.0.0.1:8080" }],
   ForwardTo: [{ Type: "file", Name: "kept", Path: "./data/kept", TraceSample: {} }],
 };
 const EMBEDDED_SOURCE = "embedded defaults";
-
-/** Operations of the original; known, but nothing clusters yet. */
-const CLUSTER_OPERATIONS = ["seed", "new", "join", "existing", "client"];
 
 /** Loads everything once; see `LoadResult` for what comes back. */
 export function load(input: LoadInput): LoadResult {
@@ -67,43 +67,39 @@ export function load(input: LoadInput): LoadResult {
   }
   if (command.kind === "refused") {
     const problem = { path: "", message: command.message, place: null };
-    return refuse([problem], [], `tailrace: ${command.message}\n${usageText()}`);
+    return refuse([problem], [], null, `tailrace: ${command.message}\n${usageText()}`);
   }
   const found = findConfigFile(command.configFile ?? DEFAULT_CONFIG_FILE, input);
-  if (found.kind === "unreadable") return refuse([found.problem], []);
+  if (found.kind === "unreadable") return refuse([found.problem], [], null);
   if (found.kind === "missing" && command.configFile !== null) {
-    return refuse([missingFile(command.configFile, found.looked)], []);
+    return refuse([missingFile(command.configFile, found.looked)], [], null);
   }
   const [source, text] = found.kind === "found"
     ? [found.file, found.text]
     : [EMBEDDED_SOURCE, JSON.stringify(EMBEDDED_CONFIG)];
-  const { root, findings } = parseDocument(source, text);
+  const { root, findings } = parseConfigText(source, text);
   const context = { findings, cwd: input.cwd, env: input.env };
   const section = root === null ? null : openSection(root, "", context);
-  if (section === null) return refuse(findings.problems, findings.warnings);
+  if (section === null) return refuse(findings.problems, findings.warnings, source);
   const reading = readFileSections(section, context, input.validatePolicies);
   const settings = settle(reading, command.clusterOperation, input, context);
-  if (findings.problems.length > 0) return refuse(findings.problems, findings.warnings);
+  if (findings.problems.length > 0) return refuse(findings.problems, findings.warnings, source);
   const warnings = findings.warnings.toSorted(byPlace);
   return { kind: "run", settings: deepFreeze(settings), source, warnings };
 }
 
 function refuse(
-  problems: readonly Problem[], warnings: readonly Problem[], text?: string,
+  problems: readonly Problem[], warnings: readonly Warning[], source: string | null, text?: string,
 ): LoadResult {
   const inOrder = problems.toSorted(byPlace);
+  const warned = warnings.toSorted(byPlace);
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
   const listed = `tailrace: ${count} in the configuration\n${formatProblems(inOrder)}\n`;
-  const warned = warnings.length === 0
-    ? ""
-    : `and what would only be warned of\n${formatProblems(warnings.toSorted(byPlace))}\n`;
-  return { kind: "refused", text: text ?? listed + warned, problems: inOrder, warnings };
-}
-
-/** Flags and variables first, then as the file goes. */
-function byPlace(left: Problem, right: Problem): number {
-  const lines = (left.place?.line ?? 0) - (right.place?.line ?? 0);
-  return lines !== 0 ? lines : (left.place?.column ?? 0) - (right.place?.column ?? 0);
+  const also = warned.length === 0
+    ? "" : `and what would only be warned of\n${formatProblems(warned)}\n`;
+  return {
+    kind: "refused", text: text ?? listed + also, problems: inOrder, warnings: warned, source,
+  };
 }
 
 /** The file's reading under environment and flags, with what depends on the machine filled in. */
@@ -111,39 +107,48 @@ function settle(
   reading: FileReading, clusterFlag: string | null, input: LoadInput, context: ReadContext,
 ): Settings {
   const { top, variables } = applyEnvironment(reading.top, context);
-  checkClusterOperation(top.clusterOperation, clusterFlag, variables, context.findings);
   const fromVariable = variables.has("backupLocation");
   if (!fromVariable) checkLocations(reading, context);
   const dataDirectory = fromVariable
     ? top.backupLocation
     : (reading.locations[0]?.directory ?? top.backupLocation);
   checkRelations(reading, top.adminAddress, dataDirectory, context);
-  const { clusterOperation: _checked, backupLocation: _chosen, ...rest } = top;
+  const serverName = top.serverName === "" ? input.hostname : top.serverName;
+  const workers = top.workers === 0 ? workersOf(input.cpuCount) : top.workers;
+  const { rows, others } = clusterApart(top);
+  const clusterInput: ClusterInput = {
+    rows, flag: clusterFlag, serverName, clusterName: top.clusterName, workers, variables,
+    onShutdown: top.onShutdown, adminAddress: top.adminAddress, listeners: reading.listeners,
+    section: reading.section, nodeKeys: reading.forwarding.nodeKeys,
+  };
+  const cluster = readCluster(clusterInput, context);
+  if (cluster !== null) checkCluster(cluster, clusterInput, context.findings);
+  const { backupLocation: _chosen, ...rest } = others;
   return {
-    ...rest,
-    serverName: top.serverName === "" ? input.hostname : top.serverName,
-    workers: top.workers === 0 ? workersOf(input.cpuCount) : top.workers,
-    dataDirectory,
+    ...rest, cluster, serverName, workers, dataDirectory,
+    // Other nodes go on with what this one has not judged.
+    onShutdown: cluster === null ? top.onShutdown : "keep",
     listenFrom: reading.listeners,
     forwardTo: reading.forwarding.forwarders,
   };
 }
 
-function workersOf(cpuCount: number): number {
-  return Math.min(Math.max(cpuCount - 1, 1), LANES_MAX);
+/** The cluster's rows, which make a structure of their own, and all others. */
+function clusterApart(top: FieldsOf<typeof TOP_LEVEL>): {
+  readonly rows: ClusterRows;
+  readonly others: Omit<FieldsOf<typeof TOP_LEVEL>, keyof ClusterRows>;
+} {
+  const fields = new Set<string>(Object.values(CLUSTER_ROWS).map(({ field }) => field));
+  const apart = (ofCluster: boolean): object => Object.fromEntries(
+    Object.entries(top).filter(([field]) => fields.has(field) === ofCluster));
+  return {
+    rows: apart(true) as ClusterRows, // just its fields
+    others: apart(false) as Omit<FieldsOf<typeof TOP_LEVEL>, keyof ClusterRows>, // all but these
+  };
 }
 
-function checkClusterOperation(
-  fromFileOrVariable: FieldsOf<typeof TOP_LEVEL>["clusterOperation"], flag: string | null,
-  variables: ReadonlyMap<string, string>, findings: Findings,
-): void {
-  const operation = flag ?? fromFileOrVariable;
-  if (operation === "") return;
-  const written = variables.get("clusterOperation") ?? "ClusterOperation";
-  const path = flag === null ? written : "--cluster-op";
-  findings.problem(path, CLUSTER_OPERATIONS.includes(operation)
-    ? `"${operation}" needs a cluster, and this version runs as a single node; leave it empty`
-    : `unsupported cluster-op specified "${operation}"; leave it empty`, null);
+function workersOf(cpuCount: number): number {
+  return Math.min(Math.max(cpuCount - 1, 1), LANES_MAX);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,7 +1,10 @@
 // The configuration file as a whole: listeners, forwarders, and what must hold between them.
 
 import { join, sep } from "node:path";
-import { ORIGINAL_LISTENER, ORIGINAL_TOP_LEVEL } from "./original-keys.ts";
+import { checkListener } from "./check-listeners.ts";
+import {
+  ORIGINAL_LISTENER, ORIGINAL_LISTENER_TYPES, ORIGINAL_TOP_LEVEL,
+} from "./original-keys.ts";
 import {
   memberOf, pathOf, readObjects, readRows, readType, reportOtherKeys,
   type ReadContext, type Section,
@@ -11,10 +14,16 @@ import {
 } from "./read-forwarders.ts";
 import type { FieldsOf } from "./setting-row.ts";
 import type { Address, FileForwarderSettings, ListenerSettings } from "./settings-types.ts";
-import { LISTENER, LISTENERS_MAX, LISTENER_TYPES, TOP_LEVEL } from "./settings.ts";
+import {
+  LISTEN_ADDRESSES, LISTENER, LISTENERS_MAX, LISTENER_TYPES, TOP_LEVEL,
+} from "./settings.ts";
+import { addressText } from "./values.ts";
 
 /** Directories below the data directory that belong to the gateway. */
 const OWN_DIRECTORIES = ["log", "outbox"];
+
+/** Of a listener whose own was refused: it is in no other's way. */
+const NO_ADDRESS: Address = { host: "", port: 0 };
 
 /** What the file says, with the defaults of the table, before the environment. */
 export interface FileReading {
@@ -36,11 +45,15 @@ export function readFileSections(
   const listeners: ListenerSettings[] = [];
   const listenerSections: Section[] = [];
   for (const item of readObjects(section, "ListenFrom", LISTENERS_MAX, context)) {
-    const type = readType(item, LISTENER_TYPES, "listener", context);
+    const type = readType(item, LISTENER_TYPES, ORIGINAL_LISTENER_TYPES, "listener", context);
     if (type === null) continue;
     const own = readRows(LISTENER, item, context);
+    const written = memberOf(item, "ListenAddr");
+    const refused = context.findings.problems.some(({ path }) => path === written?.path);
+    const address = refused ? NO_ADDRESS
+      : written === null ? addressOf(LISTEN_ADDRESSES[type]) : own.address;
     reportOtherKeys(item, [LISTENER], ORIGINAL_LISTENER, context);
-    listeners.push({ ...own, type, name: own.name === "" ? type : own.name });
+    listeners.push({ ...own, address, type, name: own.name === "" ? type : own.name });
     listenerSections.push(item);
   }
   const forwarding = readForwarders(section, context, validatePolicies);
@@ -65,6 +78,9 @@ export function checkRelations(
   checkNames(listeners, listenerSections, "listener", context);
   checkNames(forwarding.forwarders, forwarding.sections, "forwarder", context);
   checkAddresses(reading, adminAddress, context);
+  listeners.forEach((listener, index) => {
+    checkListener(listener, listenerSections[index]!, context); // one each
+  });
   checkFilePaths(forwarding, dataDirectory, context);
   const { findings } = context;
   if (listeners.length === 0 && findings.problems.length === 0) {
@@ -110,22 +126,24 @@ function checkNames(
 function checkAddresses(
   { listeners, listenerSections }: FileReading, adminAddress: Address, context: ReadContext,
 ): void {
-  const seen = new Map([[addressKey(adminAddress), "AdminAddress"]]);
+  const seen = new Map([[addressText(adminAddress), "AdminAddress"]]);
   listeners.forEach(({ address }, index) => {
     const section = listenerSections[index]!;
     const path = pathOf(section, "ListenAddr");
-    const earlier = seen.get(addressKey(address));
+    const earlier = seen.get(addressText(address));
     if (earlier !== undefined && address.port !== 0) {
       const offset = memberOf(section, "ListenAddr")?.node.offset ?? section.node.offset;
-      const message = `${addressKey(address)} is taken by ${earlier}; choose another port`;
+      const message = `${addressText(address)} is taken by ${earlier}; choose another port`;
       context.findings.problem(path, message, offset);
     }
-    seen.set(addressKey(address), path);
+    seen.set(addressText(address), path);
   });
 }
 
-function addressKey({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+/** Of a default, which is well-formed. */
+function addressOf(text: string): Address {
+  const portAt = text.lastIndexOf(":") + 1;
+  return { host: text.slice(0, portAt - 1), port: Number(text.slice(portAt)) };
 }
 
 function checkFilePaths(

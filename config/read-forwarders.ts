@@ -2,7 +2,10 @@
 
 import { resolve } from "node:path";
 import type { Findings } from "./findings.ts";
-import { ORIGINAL_FORWARDER, ORIGINAL_TRACE_SAMPLE } from "./original-keys.ts";
+import {
+  ORIGINAL_FORWARDER, ORIGINAL_FORWARDER_TYPES, ORIGINAL_TRACE_SAMPLE,
+} from "./original-keys.ts";
+import { NODE_KEYS, type WrittenNodeKey } from "./read-cluster.ts";
 import {
   memberOf, openSection, pathOf, readObjects, readRows, readType, refuseMember, reportOtherKeys,
   valueOf, type ReadContext, type Section,
@@ -15,8 +18,11 @@ import {
   TRACE_SAMPLE,
 } from "./settings.ts";
 import { readValueText } from "./values.ts";
-import { offsetOf } from "./document.ts";
+import { reportTwins } from "./document.ts";
+import { offsetOf } from "./document-node.ts";
 
+/** What a variable's name looks like, and hardly any token. */
+const VARIABLE_NAME = /^[A-Z][A-Z0-9_]{0,63}$/;
 /** Last resort for an access token, as in the original. */
 const TOKEN_VARIABLE = "SIGNALFX_ACCESS_TOKEN";
 
@@ -35,6 +41,14 @@ export interface ForwardersReading {
   readonly forwarders: readonly ForwarderSettings[];
   readonly sections: readonly Section[];
   readonly locations: readonly WrittenLocation[];
+  /** Keys of TraceSamples that belong to the node. */
+  readonly nodeKeys: readonly WrittenNodeKey[];
+}
+
+/** What TraceSamples say of the node, collected. */
+interface SaidOfNode {
+  readonly locations: WrittenLocation[];
+  readonly nodeKeys: WrittenNodeKey[];
 }
 
 /** Reads ForwardTo; problems are in the context. */
@@ -43,17 +57,21 @@ export function readForwarders(
 ): ForwardersReading {
   const forwarders: ForwarderSettings[] = [];
   const sections: Section[] = [];
-  const locations: WrittenLocation[] = [];
+  const said: SaidOfNode = { locations: [], nodeKeys: [] };
   for (const section of readObjects(top, "ForwardTo", FORWARDERS_MAX, context)) {
-    const type = readType(section, FORWARDER_TYPES, "forwarder", context);
-    if (type === null) continue;
-    const traceSample = readTraceSample(section, locations, context, validatePolicies);
+    const type = readType(section, FORWARDER_TYPES, ORIGINAL_FORWARDER_TYPES, "forwarder", context);
+    if (type === null) {
+      // For what is wrong in it.
+      readTraceSample(section, { locations: [], nodeKeys: [] }, context, validatePolicies);
+      continue;
+    }
+    const traceSample = readTraceSample(section, said, context, validatePolicies);
     forwarders.push(type === "otlp"
       ? readOtlpForwarder(section, traceSample, context)
       : readFileForwarder(section, traceSample, context));
     sections.push(section);
   }
-  return { forwarders, sections, locations };
+  return { forwarders, sections, ...said };
 }
 
 function readOtlpForwarder(
@@ -124,7 +142,9 @@ function readToken(
   if (fromVariable !== "") return fromVariable;
   if (variable !== "" && fromFile === "") {
     const at = memberOf(section, "AuthTokenEnvVar")?.node.offset ?? section.node.offset;
-    const message = `the variable ${variable} is not set and there is no DefaultAuthToken; set it`;
+    // Some write the token itself here, and tokens have small letters.
+    const named = VARIABLE_NAME.test(variable) ? `variable ${variable}` : "variable";
+    const message = `the ${named} is not set and there is no DefaultAuthToken; set it`;
     context.findings.warning(pathOf(section, "AuthTokenEnvVar"), message, at);
   }
   return fromFile === "" ? readTokenVariable(TOKEN_VARIABLE, context) : fromFile;
@@ -140,17 +160,24 @@ function readTokenVariable(variable: string, context: ReadContext): string {
 }
 
 function readTraceSample(
-  forwarder: Section, locations: WrittenLocation[], context: ReadContext,
-  validatePolicies: ValidatePolicies,
+  forwarder: Section, said: SaidOfNode, context: ReadContext, validatePolicies: ValidatePolicies,
 ): TraceSampleSettings | null {
   const member = memberOf(forwarder, "TraceSample");
   refuseDistributor(forwarder, member !== null, context);
-  if (member === null) return null;
+  if (member === null) {
+    const written = forwarder.members.get("tracesample");
+    if (written !== undefined) {
+      const message = "is empty, so every span is forwarded; write {} for the default policies";
+      context.findings.warning(written.path, message, written.keyAt);
+    }
+    return null;
+  }
   const section = openSection(member.node, member.path, context);
   if (section === null) return null;
   const own = readRows(TRACE_SAMPLE, section, context);
   reportOtherKeys(section, [TRACE_SAMPLE], ORIGINAL_TRACE_SAMPLE, context);
-  readLocation(section, locations, context);
+  readLocation(section, said.locations, context);
+  said.nodeKeys.push(...nodeKeysOf(section));
   const afterRoot = memberOf(section, "DecisionWaitAfterRoot");
   if (afterRoot !== null && own.decisionWaitAfterRootMs >= Math.max(own.decisionWaitMs, 1)) {
     const message = "has no effect: DecisionWait is not longer, so it always ends first";
@@ -183,6 +210,16 @@ function readLocation(
   locations.push({ path: member.path, directory, offset: member.node.offset });
 }
 
+/** Empty ones are as if they were not there. */
+function nodeKeysOf(section: Section): WrittenNodeKey[] {
+  return NODE_KEYS.flatMap((name) => {
+    const member = memberOf(section, name);
+    const value = member === null ? "" : valueOf(member);
+    if (member === null || value === "") return [];
+    return [{ name, path: member.path, value, offset: member.node.offset }];
+  });
+}
+
 function readPolicies(
   section: Section, context: ReadContext, validatePolicies: ValidatePolicies,
 ): readonly unknown[] {
@@ -197,6 +234,7 @@ function readPolicies(
   }
   const policies = written as readonly unknown[]; // an array: checked above, or the default
   const path = pathOf(section, "Policies");
+  if (member !== null) reportTwins(member.node, path, context.findings);
   for (const problem of validatePolicies(policies, path)) {
     const pathEnd = Math.max(problem.indexOf(": ", path.length), path.length);
     const within = problem.slice(path.length, pathEnd);

@@ -1,7 +1,7 @@
 // Reads one object of the configuration by its rows of the table: values, defaults, unknown keys.
 
-import { getNodeValue } from "jsonc-parser";
-import { readMembers, type Member, type Members, type Node } from "./document.ts";
+import { readMembers, type Member, type Members } from "./document.ts";
+import { valueOfNode, type DocumentNode } from "./document-node.ts";
 import type { Findings } from "./findings.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { OriginalKey } from "./original-keys.ts";
@@ -13,7 +13,7 @@ import { readValue, refusal, showValue } from "./values.ts";
 export interface Section {
   /** As the operator wrote it; empty at the top. */
   readonly path: string;
-  readonly node: Node;
+  readonly node: DocumentNode;
   readonly members: Members;
 }
 
@@ -26,9 +26,11 @@ export interface ReadContext {
 }
 
 /** Opens an object, or reports that the node is none and returns null. */
-export function openSection(node: Node, path: string, context: ReadContext): Section | null {
+export function openSection(
+  node: DocumentNode, path: string, context: ReadContext,
+): Section | null {
   if (node.type !== "object") {
-    const shown = showValue(getNodeValue(node));
+    const shown = showValue(valueOfNode(node));
     context.findings.problem(path, `${shown} is no object; write { ... }`, node.offset);
     return null;
   }
@@ -41,9 +43,9 @@ export function memberOf(section: Section, name: string): Member | null {
   return member === undefined || member.node.type === "null" ? null : member;
 }
 
-/** The JSON value of a member. */
+/** The plain value of a member. */
 export function valueOf(member: Member): unknown {
-  return getNodeValue(member.node);
+  return valueOfNode(member.node);
 }
 
 /** The path that a key has, or would have, in this section. */
@@ -79,7 +81,7 @@ export function defaultOf(row: ValueRow, cwd: string): unknown {
   throw new Error(`the default of ${row.field} breaks its own row: ${reading.message}`);
 }
 
-/** Warns of keys that nothing reads, and of keys of the original that have no effect here. */
+/** Tells of keys that nothing reads, and of keys of the original that have no effect here. */
 export function reportOtherKeys(
   section: Section, known: readonly Rows[], original: readonly OriginalKey[], context: ReadContext,
 ): void {
@@ -89,13 +91,24 @@ export function reportOtherKeys(
     if (knownLower.has(lower)) continue;
     const old = original.find((key) => key.name.toLowerCase() === lower);
     if (old !== undefined) {
-      if (old.warning === null) continue;
-      context.findings.warning(member.path, `has no effect: ${old.warning}`, member.keyAt);
+      reportOriginalKey(old, member, context.findings);
     } else {
       const hint = hintFor(member.key, names);
-      context.findings.warning(member.path, `unknown key, ignored${hint}`, member.keyAt);
+      context.findings.warning(member.path, `unknown key, ignored${hint}`, member.keyAt, "unknown");
     }
   }
+}
+
+function reportOriginalKey({ kind, warning }: OriginalKey, member: Member, to: Findings): void {
+  const { path, keyAt, node } = member;
+  if (warning === null || kind === "quiet" || isEmpty(node)) return;
+  if (kind === "refused") to.problem(path, warning, keyAt);
+  else to.warning(path, `has no effect: ${warning}`, keyAt, kind);
+}
+
+/** null, "", [] and {}: as if the key were not there. */
+function isEmpty({ value, entries, items }: DocumentNode): boolean {
+  return value === "" || (value === null && entries.length + items.length === 0);
 }
 
 function hintFor(written: string, names: readonly string[]): string {
@@ -136,7 +149,7 @@ export function readObjects(
     findings.problem(member.path, message, member.node.offset);
     return [];
   }
-  const items = member.node.children ?? [];
+  const { items } = member.node;
   if (items.length > countMax) {
     const message = `has ${items.length} entries; allowed: at most ${countMax}; remove some`;
     findings.problem(member.path, message, member.node.offset);
@@ -147,9 +160,13 @@ export function readObjects(
   });
 }
 
-/** Checks a `Type` against the types that exist; the original's other types are not built. */
+/**
+ * Checks a `Type` against the types that exist.
+ * @param original types of the original that do not, with what to do.
+ */
 export function readType<Type extends string>(
-  section: Section, types: readonly Type[], noun: string, context: ReadContext,
+  section: Section, types: readonly Type[], original: Readonly<Record<string, string>>,
+  noun: string, context: ReadContext,
 ): Type | null {
   const { findings } = context;
   const listed = types.map((type) => `"${type}"`).join(", ");
@@ -162,9 +179,12 @@ export function readType<Type extends string>(
   const written = valueOf(member);
   const type = types.find((candidate) => candidate === written);
   if (type !== undefined) return type;
-  const near = typeof written === "string" ? nearestName(written, types) : null;
+  const name = typeof written === "string" ? written : "";
+  const near = nearestName(name, types);
+  const advice = Object.hasOwn(original, name) ? original[name]!
+    : near === null ? "use one of them" : `did you mean "${near}"?`;
   const message = `${showValue(written)} is no type of ${noun} that this version has; `
-    + `the types are ${listed}; ${near === null ? "use one of them" : `did you mean "${near}"?`}`;
+    + `the types are ${listed}; ${advice}`;
   findings.problem(member.path, message, member.node.offset);
   return null;
 }

@@ -22,12 +22,13 @@ const INTRODUCTION = `# Configuration reference
 
 Generated from \`config/settings.ts\` by \`scripts/write-config-docs.ts\`; change it there.
 
-The file is one JSON object; comments are allowed. Keys are the same in upper and lower case. A key
-that is absent or \`null\` has its default. Durations are strings as in Go: \`"300ms"\`, \`"30s"\`,
-\`"1h30m"\`. Sizes are bytes, or strings such as \`"20MiB"\` (\`"20MB"\` is decimal). Relative paths
-are seen from the working directory. A flag is stronger than the environment, the environment than
-the file. Nothing is read again while the gateway runs. Every problem is reported at once, and the
-exit code is 2; unknown keys only warn.
+The file is one JSON object, comments allowed, or the same in YAML 1.2 when its name ends in
+\`.yaml\` or \`.yml\`. Keys are the same in upper and lower case. A key that is absent or \`null\`
+has its default. Durations are strings as in Go: \`"300ms"\`, \`"30s"\`, \`"1h30m"\`. Sizes are
+bytes, or strings such as \`"20MiB"\` (\`"20MB"\` is decimal). Relative paths are seen from the
+working directory. A flag is stronger than the environment, the environment than the file. Nothing
+is read again while the gateway runs. Every problem is reported at once, and the exit code is 2.
+Unknown keys only warn at a start; \`tailrace check\` takes them for errors.
 `;
 
 function sectionText(path: string, title: string, rows: Rows): string {
@@ -70,19 +71,29 @@ function variablesText(): string {
   return lines.join("\n");
 }
 
+const KINDS = {
+  quiet: { start: "taken", check: "taken" },
+  deprecated: { start: "warning", check: "warning" },
+  without_effect: { start: "warning", check: "error" },
+  refused: { start: "refused", check: "error" },
+} as const;
+
 function originalKeysText(): string {
   const lines = [
     "## Keys of the SignalFx gateway without effect", "",
-    "Files of the original load unchanged. These keys are taken and do nothing here.", "",
-    "| Key | Warning |", "| --- | --- |",
+    "Files of the original load as far as their types exist here. These keys are taken and do "
+      + "nothing, but for those marked as refused: to ignore what they hold would do harm. Where "
+      + "the value is empty nothing is said.", "",
+    "| Key | At a start | In `tailrace check` | |", "| --- | --- | --- | --- |",
   ];
   const all = [
     ["", ORIGINAL_TOP_LEVEL], ["ListenFrom[].", ORIGINAL_LISTENER],
     ["ForwardTo[].", ORIGINAL_FORWARDER], ["ForwardTo[].TraceSample.", ORIGINAL_TRACE_SAMPLE],
   ] as const;
   for (const [prefix, keys] of all) {
-    for (const { name, warning } of keys) {
-      lines.push(`| \`${prefix}${name}\` | ${warning ?? "none"} |`);
+    for (const { name, kind, warning } of keys) {
+      const { start, check } = KINDS[kind];
+      lines.push(`| \`${prefix}${name}\` | ${start} | ${check} | ${warning ?? ""} |`);
     }
   }
   return lines.concat("").join("\n");

@@ -28,12 +28,16 @@ export interface ChoiceRow extends ValueRowBase {
   readonly kind: "choice";
   readonly values: readonly string[];
   readonly default: string;
+  /** Present: "" is allowed as well, and means this. */
+  readonly emptyMeans?: string;
 }
 
 /** A string with a form: see `readValue` for what each kind accepts. */
 export interface TextRow extends ValueRowBase {
   readonly kind: "text" | "name" | "path" | "logPath" | "url" | "headerName" | "headerValue";
   readonly default: string;
+  /** Said of what is allowed, where "a string" says too little. */
+  readonly form?: string;
   /** Must be written by the operator: there is no default. */
   readonly required?: true;
   /** Empty is refused, with this sentence. */
@@ -52,6 +56,14 @@ export interface HeadersRow extends ValueRowBase {
   readonly default: Readonly<Record<string, string>>;
 }
 
+/** An array of strings that are not empty. */
+export interface TextListRow extends ValueRowBase {
+  readonly kind: "textList";
+  readonly default: readonly string[];
+  /** As of a text. */
+  readonly form?: string;
+}
+
 /** A key that holds other keys or picks them; the code that reads its section checks it. */
 export interface StructureRow {
   readonly kind: "structure";
@@ -60,7 +72,8 @@ export interface StructureRow {
   readonly defaultDoc?: string;
 }
 
-export type ValueRow = NumberRow | ChoiceRow | TextRow | AddressRow | HeadersRow;
+export type ValueRow =
+  NumberRow | ChoiceRow | TextRow | AddressRow | HeadersRow | TextListRow;
 export type Row = ValueRow | StructureRow;
 /** One object of the configuration file, by key. */
 export type Rows = Readonly<Record<string, Row>>;
@@ -75,6 +88,7 @@ type ValueOf<R> =
   R extends { kind: NumberRow["kind"] } ? number
   : R extends { kind: "choice"; values: readonly (infer Value)[] } ? Value
   : R extends { kind: "address" } ? Address
+  : R extends { kind: "textList" } ? readonly string[]
   : R extends { kind: "headers" } ? Readonly<Record<string, string>>
   : string;
 

@@ -2,6 +2,7 @@
 // settings, environment variables (TAILRACE_ and the name, top level only) and REFERENCE.md follow.
 // Nothing is read again while the gateway runs: a change needs a restart.
 
+import { CLUSTER_ROWS } from "./cluster-rows.ts";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "./durations.ts";
 import { BODY_BYTES_MAX, DECISION_WAIT_MS_MAX, LANES_MAX } from "./limits.ts";
 import type { Rows } from "./setting-row.ts";
@@ -12,9 +13,13 @@ export const FORWARDERS_MAX = 16;
 /** More listeners of one kind than this is a mistake, not a deployment. */
 export const LISTENERS_MAX = 16;
 
-export const LISTENER_TYPES = ["otlp"] as const;
+export const LISTENER_TYPES = ["otlp", "signalfx"] as const;
+export type ListenerType = (typeof LISTENER_TYPES)[number];
+/** Where a listener of a type binds that does not say; that of signalfx is the original's. */
+export const LISTEN_ADDRESSES: Readonly<Record<ListenerType, string>> = {
+  otlp: "127.0.0.1:4318", signalfx: "127.0.0.1:12345",
+};
 export const FORWARDER_TYPES = ["otlp", "file"] as const;
-export type ForwarderType = (typeof FORWARDER_TYPES)[number];
 
 /** Where the log lies when no BackupLocation is given. */
 export const DATA_DIRECTORY_DEFAULT = "./data";
@@ -38,11 +43,6 @@ export const TOP_LEVEL = {
     refuseEmpty: "gateway now requires configuring ClusterName at top level of config",
     doc: "Name of the cluster that this node belongs to.",
   },
-  ClusterOperation: {
-    field: "clusterOperation", kind: "text", default: "",
-    originalEnv: ["SFX_CLUSTER_OPERATION"],
-    doc: "Must be empty: this version runs as a single node. The flag --cluster-op overrides it.",
-  },
   BackupLocation: {
     field: "backupLocation", kind: "path", default: DATA_DIRECTORY_DEFAULT,
     doc: "Directory of the log and the outboxes. The same key in a TraceSample means the same "
@@ -52,9 +52,30 @@ export const TOP_LEVEL = {
     field: "logDirectory", kind: "logPath", default: "-",
     doc: "Directory for gateway.log; \"-\" writes the log to standard output.",
   },
+  LogFormat: {
+    field: "logFormat", kind: "choice", values: ["json", "logfmt"], default: "json",
+    emptyMeans: "logfmt",
+    doc: "Form of a line of the log: a JSON object, or key=value pairs.",
+  },
+  LogMaxSize: {
+    field: "logMegabytesMax", kind: "integer", default: 100, min: 1, max: 1_000_000,
+    doc: "Size of gateway.log in MB (1,048,576 bytes) at which it is renamed to "
+      + "gateway-<UTC time>.log and a new one begun.",
+  },
+  LogMaxBackups: {
+    field: "logBackupsMax", kind: "integer", default: 10, min: 0, max: 10_000,
+    doc: "Renamed log files that are kept; the oldest is deleted when there are more. 0 keeps "
+      + "none.",
+  },
   AdminAddress: {
     field: "adminAddress", kind: "address", default: "127.0.0.1:9464",
     doc: "Serves /metrics, /healthz, /readyz and /traces/{id}. It has no login: keep it private.",
+  },
+  HttpEngine: {
+    field: "httpEngine", kind: "choice", values: ["uws", "node"], default: "uws",
+    doc: "What serves the listeners: uWebSockets.js, or Node's own http server. Where "
+      + "uWebSockets.js has no binary for this Node.js or system, \"node\" is taken by itself; it "
+      + "always serves listeners with a TLSCertFile.",
   },
   Workers: {
     field: "workers", kind: "integer", default: 0, min: 1, max: LANES_MAX,
@@ -68,7 +89,8 @@ export const TOP_LEVEL = {
   },
   OnShutdown: {
     field: "onShutdown", kind: "choice", values: ["keep", "decide"], default: "keep",
-    doc: "Undecided traces at a shutdown: keep them on disk for the next start, or decide now.",
+    doc: "Undecided traces at a shutdown: keep them on disk for the next start, or decide now. In "
+      + "a cluster they are always kept.",
   },
   MaxGracefulWaitTime: {
     field: "gracefulWaitMsMax", kind: "duration", default: "30s", min: 0, max: HOUR_MS,
@@ -89,11 +111,24 @@ export const TOP_LEVEL = {
   StorageLimit: {
     field: "storageLimitBytes", kind: "size", default: 0, min: 256 * MIB, max: 1_024 * TIB,
     zeroMeans: "80 % of the free disk at start",
-    doc: "Most bytes that the logs of this node may use.",
+    doc: "Most bytes that the logs and outboxes of this node may use.",
+  },
+  StoragePolicy: {
+    field: "storagePolicy", kind: "choice", values: ["decide-early", "hash-sample", "refuse"],
+    default: "decide-early",
+    doc: "What gives way from 90 % of StorageLimit on: waiting (traces are judged early, oldest "
+      + "first), new traces (a share of them, by the hash of their id, is not stored and counted "
+      + "as evicted), or nothing. At the limit clients get 503, whatever the policy.",
+  },
+  MemoryLimit: {
+    field: "memoryLimitBytes", kind: "size", default: 0, min: 64 * MIB, max: 16 * TIB,
+    zeroMeans: "no other bound than MaxTraces and DecisionMemory",
+    doc: "Most bytes that the tables of undecided traces and past decisions and the rings between "
+      + "threads may reserve; MaxTraces is made smaller to fit.",
   },
   MaxTraces: {
     field: "tracesMax", kind: "integer", default: 4_000_000, min: 1_000, max: 64_000_000,
-    doc: "Undecided traces held at once, all workers together; when full, the oldest are decided "
+    doc: "Undecided traces held at once, all workers together; when full, the heaviest are decided "
       + "early.",
   },
   MaxTraceSpans: {
@@ -108,6 +143,7 @@ export const TOP_LEVEL = {
     field: "decisionMemoryBytes", kind: "size", default: "64MiB", min: MIB, max: 4 * GIB,
     doc: "Memory for past decisions, all workers together, so that late spans follow their trace.",
   },
+  ...CLUSTER_ROWS,
   ListenFrom: {
     kind: "structure", form: "array of objects", defaultDoc: "none",
     doc: "The listeners: where spans come in.",
@@ -121,15 +157,42 @@ export const TOP_LEVEL = {
 export const LISTENER = {
   Type: {
     kind: "structure", form: LISTENER_TYPES.map((type) => `"${type}"`).join(" or "),
-    defaultDoc: "required", doc: "Kind of listener: \"otlp\" is OTLP over HTTP, protobuf bodies.",
+    defaultDoc: "required",
+    doc: "Kind of listener: \"otlp\" takes OTLP over HTTP, protobuf or JSON, on /v1/traces; "
+      + "\"signalfx\" takes Zipkin v2 JSON on /api/v2/spans and /v1/trace.",
   },
   Name: {
     field: "name", kind: "name", default: "", defaultDoc: "the Type",
     doc: "Name in logs and metrics; every listener needs its own.",
   },
   ListenAddr: {
-    field: "address", kind: "address", default: "127.0.0.1:4318",
+    field: "address", kind: "address", default: LISTEN_ADDRESSES.otlp,
+    defaultDoc: `"${LISTEN_ADDRESSES.otlp}"; for "signalfx" "${LISTEN_ADDRESSES.signalfx}"`,
     doc: "Where to listen; \":4318\" means every IPv4 address, \"[::]:4318\" every address.",
+  },
+  TLSCertFile: {
+    field: "tlsCertFile", kind: "path", default: "", defaultDoc: "none: plain HTTP",
+    doc: "Certificate chain, PEM, the listener's own first; read again when the file changes.",
+  },
+  TLSKeyFile: {
+    field: "tlsKeyFile", kind: "path", default: "", defaultDoc: "none",
+    doc: "Private key of the certificate, PEM; read again when the file changes.",
+  },
+  TLSClientCAFile: {
+    field: "tlsClientCaFile", kind: "path", default: "", defaultDoc: "none: no client certificate",
+    doc: "Certificates, PEM, of those who sign the clients' certificates; a client without such a "
+      + "certificate is refused.",
+  },
+  AllowedOrigins: {
+    field: "allowedOrigins", kind: "textList", default: [],
+    doc: "Origins of web pages that may send spans from a browser, such as "
+      + "\"https://shop.example\" or, with one star, \"https://*.shop.example\"; \"*\" means any. "
+      + "Pages of other origins are then refused with 403; none: CORS is not spoken.",
+  },
+  AcceptTokens: {
+    field: "acceptTokens", kind: "textList", default: [], secret: true,
+    doc: "Access tokens of which a request must carry one, in X-SF-Token or as a Bearer token of "
+      + "Authorization; none: every request is taken.",
   },
 } as const satisfies Rows;
 
@@ -248,6 +311,18 @@ export const TRACE_SAMPLE = {
     defaultDoc: `the top-level one, else "${DATA_DIRECTORY_DEFAULT}"`,
     doc: "Directory of the log and the outboxes, as the top-level BackupLocation.",
   },
+  ListenRebalanceAddress: {
+    kind: "structure", form: "host:port", defaultDoc: "the top-level one",
+    doc: "As the top-level ListenRebalanceAddress. On a single node without effect.",
+  },
+  AdvertiseRebalanceAddress: {
+    kind: "structure", form: "host:port", defaultDoc: "the top-level one",
+    doc: "As the top-level AdvertiseRebalanceAddress. On a single node without effect.",
+  },
+  IngestAddress: {
+    kind: "structure", form: "host:port, or http://host:port", defaultDoc: "the top-level one",
+    doc: "As the top-level IngestAddress. On a single node without effect.",
+  },
   DecisionWait: {
     field: "decisionWaitMs", kind: "duration", default: "30s", min: 0, max: DECISION_WAIT_MS_MAX,
     doc: "A trace is judged this long after its first span.",
@@ -260,7 +335,7 @@ export const TRACE_SAMPLE = {
   Policies: {
     kind: "structure", form: "array of policies",
     defaultDoc: "errors, traces of more than 500 ms, and 10 % of all",
-    doc: "Policies as in the OpenTelemetry tail_sampling processor, in JSON.",
+    doc: "Policies as in the OpenTelemetry tail_sampling processor.",
   },
 } as const satisfies Rows;
 

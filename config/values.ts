@@ -3,7 +3,9 @@
 import { resolve } from "node:path";
 import { formatDuration, parseDuration } from "./durations.ts";
 import { nearestName } from "./nearest-name.ts";
-import type { AddressRow, ChoiceRow, NumberRow, Row, TextRow, ValueRow } from "./setting-row.ts";
+import type {
+  Address, AddressRow, ChoiceRow, NumberRow, Row, TextRow, ValueRow,
+} from "./setting-row.ts";
 import { formatSize, parseSize } from "./sizes.ts";
 
 /** A value in the form that the settings have, or why it is refused. */
@@ -41,6 +43,8 @@ export function readValue(row: ValueRow, raw: unknown, cwd: string): ValueReadin
       return readAddress(row, raw);
     case "headers":
       return readHeaders(row, raw);
+    case "textList":
+      return readTextList(row, raw);
     default:
       return readText(row, raw, cwd);
   }
@@ -48,6 +52,10 @@ export function readValue(row: ValueRow, raw: unknown, cwd: string): ValueReadin
 
 /** Reads the text of a variable or flag by its row; digits are numbers there. */
 export function readValueText(row: ValueRow, text: string, cwd: string): ValueReading {
+  if (row.kind === "textList") {
+    const items = text.split(",").map((item) => item.replaceAll(" ", ""));
+    return readValue(row, items.filter((item) => item !== ""), cwd);
+  }
   const digits = row.kind === "integer" || row.kind === "size";
   return readValue(row, digits && /^-?\d+$/.test(text) ? Number(text) : text, cwd);
 }
@@ -65,11 +73,14 @@ export function describeAllowed(row: Row): string {
       return `${noun} from ${formatNumber(row, row.min)} to ${formatNumber(row, row.max)}${zero}`;
     }
     case "choice":
-      return row.values.map((value) => `"${value}"`).join(" or ");
+      return row.values.map((value) => `"${value}"`).join(" or ")
+        + (row.emptyMeans === undefined ? "" : `, or "" for "${row.emptyMeans}"`);
     case "address":
       return "host:port, port 0 to 65535";
     case "headers":
       return "an object of header names and string values";
+    case "textList":
+      return row.form ?? "an array of strings";
     case "url":
       return "an http:// or https:// address";
     case "name":
@@ -83,23 +94,47 @@ export function describeAllowed(row: Row): string {
     case "logPath":
       return "a directory, or \"-\" for standard output";
     case "text":
-      return "a string";
+      return row.form ?? "a string";
   }
 }
 
-/** A raw value as it stands in a message, cut where it is long. */
+/**
+ * A raw value as it stands in a message, cut where it is long. What objects hold is not shown: it
+ * may be a secret, or what an object was not expected to hold.
+ */
 export function showValue(raw: unknown): string {
-  const text = JSON.stringify(raw) ?? String(raw);
+  const text = shapeOf(raw);
   return text.length <= SHOWN_CHARACTERS_MAX
     ? text
     : `${text.slice(0, SHOWN_CHARACTERS_MAX)}... (${text.length} characters)`;
 }
 
+function shapeOf(raw: unknown): string {
+  if (Array.isArray(raw)) return `[${raw.map(shapeOf).join(",")}]`;
+  if (typeof raw === "object" && raw !== null) return "{...}";
+  return JSON.stringify(raw) ?? String(raw);
+}
+
 /** The sentence of every refused value: value and fault; what is allowed; what to do. */
 export function refusal(row: Row, raw: unknown, fault: string, advice: string): string {
   const hidden = row.kind !== "structure" && row.secret === true;
-  const shown = hidden ? "the value (hidden)" : showValue(raw);
+  const shown = hidden ? "the value (hidden)"
+    : showValue(row.kind === "url" && typeof raw === "string" ? withoutSecrets(raw) : raw);
   return `${shown} ${fault}; allowed: ${describeAllowed(row)}; ${advice}`;
+}
+
+/** host:port, IPv6 in brackets. */
+export function addressText({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** An address, however broken, without what could be its user, password or query. */
+export function withoutSecrets(address: string): string {
+  const userEnd = address.lastIndexOf("@");
+  const from = address.indexOf("//") < 0 ? 0 : address.indexOf("//") + 2;
+  const shown = userEnd < from ? address
+    : `${address.slice(0, from)}(hidden)${address.slice(userEnd)}`;
+  return shown.replace(/([?#]).*/s, "$1(hidden)");
 }
 
 function accept(value: unknown): ValueReading {
@@ -154,6 +189,7 @@ function toInteger(raw: unknown): number | null {
 
 function readChoice(row: ChoiceRow, raw: unknown): ValueReading {
   if (typeof raw === "string" && row.values.includes(raw)) return accept(raw);
+  if (raw === "" && row.emptyMeans !== undefined) return accept(row.emptyMeans);
   const near = typeof raw === "string" ? nearestName(raw, row.values) : null;
   return refuse(row, raw, "is none of them", near === null ? "use one of them" : `use "${near}"`);
 }
@@ -174,7 +210,7 @@ function readHeaders(row: ValueRow, raw: unknown): ValueReading {
   }
   for (const [name, value] of Object.entries(raw)) {
     if (!HEADER_NAME.test(name)) {
-      return refuse(row, raw, `has ${showValue(name)}, which is no header name`, "rename it");
+      return refuse(row, raw, "has a key that is no header name", "rename it");
     }
     if (HEADERS_OF_THE_FORWARDER.has(name.toLowerCase())) {
       return refuse(row, raw, `sets ${name}, which the forwarder sets itself`, "remove it");
@@ -185,6 +221,19 @@ function readHeaders(row: ValueRow, raw: unknown): ValueReading {
     }
   }
   return accept({ ...raw });
+}
+
+function readTextList(row: ValueRow, raw: unknown): ValueReading {
+  if (!Array.isArray(raw)) return refuse(row, raw, "is no array", "write [ \"...\" ]");
+  for (const value of raw) {
+    if (typeof value !== "string" || value === "") {
+      return refuse(row, raw, "has an entry that is no text", "put each one in double quotes");
+    }
+    if (!HEADER_VALUE.test(value)) {
+      return refuse(row, raw, "has characters that no header can carry", "remove line ends");
+    }
+  }
+  return accept([...raw]);
 }
 
 function readText(row: TextRow, raw: unknown, cwd: string): ValueReading {

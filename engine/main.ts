@@ -1,32 +1,17 @@
 #!/usr/bin/env node
-// Entry of the gateway: settings, start, signals, exit codes. The process is the gateway itself.
+// Entry: commands and pages of help, or the gateway itself, which is this very process. Commands
+// end quickly: what only a gateway needs is imported when it starts.
 
-import { existsSync, readFileSync } from "node:fs";
-import os from "node:os";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { formatProblems } from "../config/findings.ts";
-import { load } from "../config/load.ts";
-import type { Settings } from "../config/settings-types.ts";
-import { GatewayError } from "./base/errors.ts";
-import { writeLog } from "./base/log.ts";
-import { banner } from "./gateway/banner.ts";
-import { Gateway } from "./gateway/gateway.ts";
-import { logFile } from "./gateway/plans.ts";
-import { parsePolicies } from "./sampling/policy-config.ts";
-import { lostSpans } from "./telemetry/balance-sheet.ts";
-import { balanceTable } from "./telemetry/balance-table.ts";
+import { readCommandLine } from "../config/command-line.ts";
+import type { PackageFacts } from "./base/package-facts.ts";
 
 const EXIT_SAFE = 0;
 const EXIT_BUG = 1;
-const EXIT_REFUSED = 2;
-const EXIT_LOST = 3;
-const EXIT_LANE_DIED = 70;
-
-interface PackageFacts {
-  readonly version: string;
-  readonly buildDate: string;
-}
+/** Files dated before have no date of their own. */
+const YEAR_MIN = 2000;
 
 /** package.json lies above the compiled files; its build date is the date of this file. */
 function packageFacts(): PackageFacts {
@@ -36,88 +21,42 @@ function packageFacts(): PackageFacts {
   const { version } = JSON.parse(readFileSync(path.join(directory, "package.json"), "utf8")) as {
     version: string;
   };
-  const stamp = path.join(directory, "dist", ".sources.sha256");
-  const buildDate = existsSync(stamp) ? readFileSync(stamp, "utf8").slice(0, 12) : "unknown";
+  const built = statSync(here).mtime;
+  // Archives of packages give all files one date, long before this program was.
+  const buildDate = built.getFullYear() < YEAR_MIN ? "unknown" : built.toISOString().slice(0, 10);
   return { version, buildDate };
 }
 
-function readSettings(facts: PackageFacts): { settings: Settings; source: string } {
-  const result = load({
-    argv: process.argv.slice(2), env: process.env, cwd: process.cwd(),
-    readFile: (file) => readFileSync(file, "utf8"),
-    hostname: os.hostname(), cpuCount: os.availableParallelism(),
-    version: facts.version, buildDate: facts.buildDate,
-    validatePolicies: (policies, at) => parsePolicies(policies, at).problems,
-  });
-  if (result.kind === "print") {
-    process.stdout.write(result.text);
-    process.exit(EXIT_SAFE);
+/** Answers what needs no gateway; false when one is to run. */
+async function answered(argv: readonly string[], facts: PackageFacts): Promise<boolean> {
+  if (argv[0] !== undefined && !argv[0].startsWith("-")) {
+    const { runCommand } = await import("./commands/run-command.ts");
+    const { createTerminal } = await import("./commands/terminal.ts");
+    // The reader of a pipe may leave early, as `head` does.
+    process.stdout.once("error", () => process.exit(EXIT_SAFE));
+    const terminal = createTerminal(process.stdout, process.stderr, process.env);
+    process.exitCode = await runCommand({
+      ...facts, argv, env: process.env, cwd: process.cwd(), terminal,
+    });
+    return true;
   }
-  if (result.kind === "refused") {
-    process.stderr.write(result.text);
-    process.exit(EXIT_REFUSED);
-  }
-  if (result.warnings.length > 0) process.stderr.write(`${formatProblems(result.warnings)}\n`);
-  return result;
+  const { kind } = readCommandLine(argv);
+  if (kind === "version") process.stdout.write(`${facts.version}\n${facts.buildDate}\n`);
+  if (kind !== "help") return kind === "version";
+  const { helpText } = await import("../config/help.ts");
+  process.stdout.write(helpText());
+  return true;
 }
 
 async function main(): Promise<void> {
   const facts = packageFacts();
-  const { settings, source } = readSettings(facts);
-  const gateway = new Gateway(settings, facts.version);
-  let stopping = false;
-  let died = false;
-  // When a thread died, what fails because of it says nothing new.
-  const onFailure = async (error: unknown): Promise<void> => {
-    if (!died) await refuse(error, gateway);
-  };
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) {
-      void gateway.abandon(EXIT_SAFE); // what was acknowledged is on disk
-      return;
-    }
-    stopping = true;
-    stop(gateway, signal).catch(onFailure);
-  };
-  gateway.threadsEnded().catch((error: unknown) => {
-    died = true;
-    writeLog(logFile(settings), "error", "a thread died; a restart recovers from disk", {
-      error: error instanceof Error ? error.stack ?? error.message : String(error),
-    });
-    void gateway.abandon(EXIT_LANE_DIED);
-  });
-  // Until everything is up there is nothing to drain: the log has what it had.
-  const beforeReady = (): void => void gateway.abandon(EXIT_SAFE);
-  process.on("SIGTERM", beforeReady);
-  process.on("SIGINT", beforeReady);
-  try {
-    await gateway.start();
-  } catch (error) {
-    return await onFailure(error);
-  }
-  process.off("SIGTERM", beforeReady);
-  process.off("SIGINT", beforeReady);
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
-  process.stdout.write(banner(settings, source, facts.version, gateway));
+  if (await answered(process.argv.slice(2), facts)) return;
+  const { runGateway } = await import("./run-gateway.ts");
+  await runGateway(facts);
 }
 
-async function stop(gateway: Gateway, signal: string): Promise<void> {
-  process.stdout.write(
-    `${signal}: stopping; a second signal ends at once, everything is on disk\n`);
-  const { sheet, lostRecords } = await gateway.stop();
-  process.stdout.write(balanceTable(sheet));
-  process.exit(lostSpans(sheet) + lostRecords > 0 ? EXIT_LOST : EXIT_SAFE);
-}
-
-/** Says why there is no gateway, and ends; `gateway` when its threads have begun. */
-async function refuse(error: unknown, gateway: Gateway | null): Promise<never> {
-  const expected = error instanceof GatewayError;
-  process.stderr.write(expected ? `tailrace: ${error.message}\n`
-    : `tailrace: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
-  const exitCode = expected ? EXIT_REFUSED : EXIT_BUG;
-  if (gateway !== null) return await gateway.abandon(exitCode);
-  process.exit(exitCode);
-}
-
-main().catch((error: unknown) => void refuse(error, null));
+main().catch((error: unknown) => {
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  process.stderr.write(`tailrace: a bug, please report it: ${text}\n`);
+  process.exit(EXIT_BUG);
+});

@@ -2,14 +2,17 @@
 // something.
 
 import {
-  run as runChain, runLongWait, runMemory, runOverload, runSmall,
+  run as runChain, runLongWait, runMemory, runOtlpJson, runOverload, runSmall, runZipkin,
 } from "./chain.bench.ts";
+import { run as runCluster } from "./cluster.bench.ts";
 import { run as runEvaluate } from "./evaluate.bench.ts";
 import { run as runFloor } from "./floor.bench.ts";
 import { run as runForward } from "./forward.bench.ts";
 import { run as runFrontDoor } from "./front-door.bench.ts";
 import { run as runLane } from "./lane.bench.ts";
 import { run as runLog } from "./log.bench.ts";
+import { run as runNodes } from "./nodes.bench.ts";
+import { run as runPeer } from "./peer.bench.ts";
 import { run as runRender } from "./render.bench.ts";
 import type { BenchOptions, BenchResult } from "./result.ts";
 import { run as runRing } from "./ring.bench.ts";
@@ -34,14 +37,19 @@ export const BENCHES: readonly Bench[] = [
   bench("log", "append and commit, one core", runLog, false),
   bench("trace-table", "fold, link, time, decide, forget, one core", runTraceTable, false),
   bench("evaluate", "traces judged by three policies, one core", runEvaluate, false),
+  bench("cluster", "shards placed by the map of 100 nodes when one joins", runCluster, false),
+  bench("peer", "parts as frames, written and read, one core", runPeer, false),
   bench("render", "kept spans from a record to a ring, one core", runRender, false),
   bench("forward", "kept spans to a backend, no compression", runForward, true),
   bench("lane", "log, scan, traces, decisions and rendering together", runLane, false),
   bench("chain", "everything, 32 connections, a tenth kept, judged after 5 s", runChain, true),
   bench("long-wait", "the same, judged after 30 s", runLongWait, true),
+  bench("zipkin", "the same, Zipkin JSON", runZipkin, true),
+  bench("otlp-json", "the same, OTLP JSON", runOtlpJson, true),
   bench("overload", "the same, 500,000 spans/s offered", runOverload, true),
   bench("memory", "the same, a million undecided traces", runMemory, true),
   bench("small", "the same, two spans a body", runSmall, true),
+  bench("nodes", "three nodes in a cluster of one machine, and one alone", runNodes, true),
 ];
 
 /** A stage's figure against the native one for the same bytes. */

@@ -18,7 +18,7 @@ import {
 } from "../engine/forward/message-layout.ts";
 import { SlotRingConsumer, SlotRingProducer } from "../engine/ring/slot-ring.ts";
 import { copyBytes } from "../engine/base/copy-bytes.ts";
-import { otlpPayload, referenceShape, type OtlpPayload } from "./load/payload.ts";
+import { otlpPayload, referenceShape, type Payload } from "./load/payload.ts";
 import { rounded, runWhenMain, type BenchOptions, type BenchResult } from "./result.ts";
 
 const SEED = 7;
@@ -51,7 +51,7 @@ class LaneRun {
   readonly #completions = new SlotRingConsumer(this.#memory.completions);
   readonly #forward = new ByteRingConsumer(this.#memory.forward[0]!); // slot 0
   readonly #acknowledgements = new SlotRingProducer(this.#memory.acknowledgements);
-  readonly #template: OtlpPayload = otlpPayload(referenceShape(SPANS, 0, SEED));
+  readonly #template: Payload = otlpPayload(referenceShape(SPANS, 0, SEED));
   #sent = 0;
   #kept = 0;
 

@@ -1,5 +1,5 @@
 // Every test of the project: type check, lint, then the tests in groups, each told as it goes. The
-// very last line is the sum, "N passed, N failed", with skipped ones where there are; the exit code
+// very last line is the sum, "N passed, N failed"; what was skipped stands before it; the exit code
 // is 0 only when something ran and nothing failed. Plain JavaScript; `npm test` has set everything
 // up (see setup.mjs).
 
@@ -22,13 +22,35 @@ const CHECKS = [
   { name: "lint", command: [join(root, "node_modules/.bin/oxlint"), "--deny-warnings"] },
 ];
 /**
- * What runs in one process at a time comes last: real gateways, clients and backends share two
- * cores already.
+ * These load the machine or look at the time: each has it to itself. The other tests of real
+ * gateways mostly wait, two files at once.
  */
+const ALONE = [
+  "fault/memory", "fault/slow-backend", "fault/stalled-clients", "e2e/cluster", "e2e/kill",
+  "e2e/late-spans", "e2e/life-cycle",
+];
+/** What the tests left out here have to say about HTTP is nothing. */
+const ON_NODE = { env: { TAILRACE_TEST_ENGINE: "node" } };
 const GROUPS = [
-  { name: "unit, model and fuzz tests", folders: ["test/unit", "test/model", "test/fuzz"] },
+  {
+    name: "unit, model, simulation and fuzz tests",
+    folders: ["test/unit", "test/model", "test/sim", "test/fuzz"],
+  },
   {
     name: "fault and end-to-end tests", folders: ["test/fault", "test/e2e"],
+    options: ALONE.map((name) => `--exclude=test/${name}*.test.ts`),
+  },
+  {
+    name: "fault and end-to-end tests, one by one",
+    folders: ALONE.map((name) => `test/${name}`), options: ["--no-file-parallelism"],
+  },
+  {
+    ...ON_NODE, name: "end-to-end tests on Node's own HTTP engine",
+    folders: ["bad-input", "limits", "sdk"].map((name) => `test/e2e/${name}.test.ts`),
+  },
+  {
+    ...ON_NODE, name: "end-to-end tests on Node's own HTTP engine, one by one",
+    folders: ["kill", "life-cycle"].map((name) => `test/e2e/${name}.test.ts`),
     options: ["--no-file-parallelism"],
   },
 ];
@@ -43,8 +65,8 @@ try {
 }
 const seconds = Math.round((Date.now() - startedAt) / 1000);
 process.stdout.write(`\nfinished after ${seconds} s\n`);
-const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
-process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
+if (total.skipped > 0) process.stdout.write(`${total.skipped} skipped\n`);
+process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
 process.exitCode = total.failed === 0 && total.passed > CHECKS.length ? 0 : 1;
 
 function add({ passed, failed, skipped: left = 0 }) {
@@ -65,14 +87,14 @@ async function runCheck({ name, command }) {
   return { passed: 1, failed: 0 };
 }
 
-async function runGroup({ name, folders, options = [] }, number) {
+async function runGroup({ name, folders, options = [], env = {} }, number) {
   title(name);
   const report = join(reports, `${number}.json`);
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const fault = await run([
     process.execPath, vitest, "run", ...folders, ...options,
     "--reporter=default", "--reporter=json", `--outputFile.json=${report}`,
-  ]);
+  ], env);
   const counts = countReport(report);
   if (counts === null) {
     process.stdout.write(`${name} left no report: ${fault ?? "it ended early"}\n`);
@@ -113,9 +135,11 @@ function title(text) {
 }
 
 /** Runs a command with its output on ours. @returns null when it ended well, else how it ended. */
-async function run([file, ...args]) {
+async function run([file, ...args], env = {}) {
   return await new Promise((resolve) => {
-    const child = spawn(file, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(file, args, {
+      cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env },
+    });
     let late = false;
     const limit = setTimeout(() => {
       late = true;

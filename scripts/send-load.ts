@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { requestOf, type SpanMessage } from "./otlp-message.ts";
 import { resourceOf, shopTrace, type ShopSpan, type TraceKind } from "./shop-traffic.ts";
 
+const ADMIN_PORT_DEFAULT = 9464;
 const HOST = "127.0.0.1";
 const USAGE = `usage: npm run send-load [-- OPTION...]
   --port N         port of the gateway's OTLP/HTTP listener (4318)
@@ -60,7 +61,7 @@ function readOptions(): Options | "help" | null {
       options: {
         "port": { type: "string", default: "4318" }, "seconds": { type: "string", default: "20" },
         "rate": { type: "string", default: "20" },
-        "admin-port": { type: "string", default: "9464" },
+        "admin-port": { type: "string", default: String(ADMIN_PORT_DEFAULT) },
         "help": { type: "boolean", default: false },
       },
     });
@@ -165,7 +166,8 @@ function summary(options: Options, tally: Tally): string {
   const spans = tally.spansAccepted + tally.spansRefused;
   const refused = [...tally.answers].filter(([answer]) => answer !== "200")
     .map(([answer, count]) => `  ${count} bodies: ${answer}`);
-  const admin = `http://${HOST}:${options.adminPort}`;
+  const { adminPort } = options;
+  const admin = adminPort === ADMIN_PORT_DEFAULT ? "" : ` --admin ${HOST}:${adminPort}`;
   const lines = [
     `Sent ${spans} spans of ${traces} traces; ${tally.spansAccepted} spans were accepted.`,
     ...refused,
@@ -175,10 +177,11 @@ function summary(options: Options, tally: Tally): string {
     "the third. It judges a trace 30 s after its first span. What became of one trace:",
     ...KINDS.flatMap(([kind, words]) => {
       const id = tally.examples[kind];
-      return id === undefined ? [] : [`  curl -s ${admin}/traces/${id}   # ${words}`];
+      const command = `node dist/engine/main.js explain ${id}${admin}`;
+      return id === undefined ? [] : [`  ${command}   # ${words}`];
     }),
     "and of all:",
-    `  curl -s ${admin}/status`,
+    `  node dist/engine/main.js status${admin}`,
     "The line \"sends\" of the gateway's first output says where kept traces go.",
   ];
   return `${lines.join("\n")}\n`;

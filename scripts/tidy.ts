@@ -34,11 +34,12 @@ const BANNED_NAMES = new Set([
 const FOLDER_ROWS: readonly (readonly string[])[] = [
   ["config", "engine/base"],
   ["engine/part", "engine/ring", "engine/hash"],
-  ["engine/wire", "engine/log", "engine/traces"],
+  ["engine/wire", "engine/log", "engine/traces", "engine/peer"],
   ["engine/sampling", "engine/telemetry", "engine/forward", "engine/cluster"],
   ["engine/front-door", "engine/grpc-door", "engine/lane"],
   ["engine/pool"],
   ["engine/gateway"],
+  ["engine/commands"],
   ["engine", "workers"],
   ["native-bench", "scripts"],
   ["test"],
@@ -46,23 +47,30 @@ const FOLDER_ROWS: readonly (readonly string[])[] = [
 /** Packages, and the only places (folders or files) that may import them. */
 const PACKAGE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "uWebSockets.js": ["engine/front-door"],
-  "@grpc/grpc-js": ["engine/grpc-door"],
+  "@grpc/grpc-js": ["engine/cluster", "engine/grpc-door"],
+  "@opentelemetry/api": ["scripts"],
+  "@opentelemetry/exporter-trace-otlp-http": ["scripts"],
+  "@opentelemetry/exporter-trace-otlp-proto": ["scripts"],
+  "@opentelemetry/exporter-zipkin": ["scripts"],
+  "@opentelemetry/resources": ["scripts"],
+  "@opentelemetry/sdk-trace-node": ["scripts"],
   "etcd3": ["engine/cluster"],
-  "flatbuffers": ["engine/cluster"],
+  "flatbuffers": ["engine/peer"],
   "jsonc-parser": ["config"],
   "lmdb": ["engine/log"],
   "piscina": ["engine/pool"],
   "prom-client": ["engine/telemetry"],
   "re2js": ["engine/part", "engine/sampling"],
   "undici": ["engine/forward"],
-  "zod": ["config", "engine/lane", "engine/sampling"],
+  "yaml": ["config"],
+  "zod": ["config", "engine/cluster", "engine/lane", "engine/peer", "engine/sampling"],
 };
 /** Tests and benches use what they like. */
 const FREE_OF_PACKAGES = ["test", "native-bench"];
 /** Below these the environment has become settings; the door hands one value on to its library. */
 const ENVIRONMENT_USERS = [
-  "engine/main.ts", "engine/front-door/uws-environment.ts", "workers", "native-bench", "scripts",
-  "test",
+  "engine/main.ts", "engine/run-gateway.ts", "engine/front-door/uws-environment.ts", "workers",
+  "native-bench", "scripts", "test",
 ];
 /** Callbacks of `describe` are as long as their subject. */
 const FREE_OF_FUNCTION_LENGTH = ["test"];

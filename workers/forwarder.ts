@@ -3,14 +3,14 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../engine/base/clock.ts";
 import { assert } from "../engine/base/assert.ts";
-import { writeLog } from "../engine/base/log.ts";
+import { Log, type LogOptions } from "../engine/base/log.ts";
 import { ForwarderLoop, type ForwarderLoopOptions } from "../engine/forward/forwarder-loop.ts";
 import { ForwardMirror } from "../engine/telemetry/forward-mirror.ts";
 
 /** What the thread gets when it starts. */
 export interface ForwarderPlan extends ForwarderLoopOptions {
   readonly counters: SharedArrayBuffer;
-  readonly logFile: string;
+  readonly log: LogOptions;
 }
 
 /** Counters are copied to shared memory this often. */
@@ -20,11 +20,12 @@ const plan = workerData as ForwarderPlan;
 const port = parentPort;
 assert(port !== null, "the forwarder runs in a thread of its own");
 
+const log = new Log(plan.log);
 const loop = new ForwarderLoop(plan, {
   clock: systemClock,
   random: () => Math.random(),
   report: ({ level, forwarder, message, detail }) => {
-    writeLog(plan.logFile, level, message, { forwarder, ...detail });
+    log.say(level, message, { forwarder, ...detail });
   },
 });
 const mirror = new ForwardMirror(plan.counters);
@@ -49,5 +50,6 @@ async function flush(withinMs: number): Promise<void> {
   mirror.publish();
   assert(port !== null, "the forwarder runs in a thread of its own");
   port.postMessage({ kind: "flushed", report });
+  log.close();
   port.close();
 }

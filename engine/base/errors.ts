@@ -6,7 +6,16 @@ export type ErrorCode =
   | "DATA_DIRECTORY"
   | "DATA_IN_USE"
   | "LOG_VERSION"
-  | "LANE_DIED";
+  | "LANE_DIED"
+  | "CLUSTER_ETCD_MISSING"
+  | "CLUSTER_ETCD_FAILED"
+  | "CLUSTER_EXISTS"
+  | "CLUSTER_FORMAT"
+  | "CLUSTER_LEASE_GONE"
+  | "CLUSTER_NAME_MISMATCH"
+  | "CLUSTER_SERVER_NAME_TAKEN"
+  | "CLUSTER_STORE_UNAVAILABLE"
+  | "CLUSTER_UNREACHABLE";
 
 /** An expected failure: a stable code, a sentence for the operator, the facts behind it. */
 export class GatewayError extends Error {

@@ -46,6 +46,8 @@ export interface Outcome {
   readonly unknown: boolean;
   /** Spans that the destination took notice of and threw away (partial success). */
   readonly rejectedSpans: number;
+  /** HTTP status, or code of the system's or the TLS library's error, where there is one. */
+  readonly code?: string;
   /** For the log: status, error code, the destination's own words; bounded, printable. */
   readonly text: string;
 }
@@ -82,9 +84,9 @@ export const DELIVERED_OUTCOME: Outcome = {
 
 /** An attempt that failed without a hint when to come again. */
 export function failedOutcome(
-  verdict: Verdict, failure: FailureKind, unknown: boolean, text: string,
+  verdict: Verdict, failure: FailureKind, unknown: boolean, text: string, code = "",
 ): Outcome {
-  return { verdict, failure, retryAfterMs: -1, unknown, rejectedSpans: 0, text };
+  return { verdict, failure, retryAfterMs: -1, unknown, rejectedSpans: 0, text, code };
 }
 
 const TEXT_CHARACTERS_MAX = 256;

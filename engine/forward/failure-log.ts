@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { FAILURE_NAMES, type Outcome } from "./destination.ts";
+import { adviceFor } from "./failure-advice.ts";
 
 /** A line for the operator; whoever builds the forwarders decides where it goes. */
 export interface ForwardEvent {
@@ -13,6 +14,9 @@ export interface ForwardEvent {
  * One line of a kind in this time, ms; the others are counted and the count is in the next line.
  */
 const LOG_INTERVAL_MS = 10_000;
+
+const TAKEN_IN_PART = "the backend took a batch and threw spans of it away, or has a remark: its"
+  + " answer says why";
 
 /** Tells of a forwarder's failures, at most one line per kind and interval, and of their end. */
 export class FailureLog {
@@ -35,19 +39,20 @@ export class FailureLog {
     const kind = FAILURE_NAMES[outcome.failure]!; // every failure kind has a name
     this.#say("warn", kind, "sending failed, will retry", {
       failure: kind, attempt, delayMs: Math.round(delayMs), answer: outcome.text,
+      advice: adviceFor(outcome),
     });
   }
 
   /** Spans were given up. */
   lost(outcome: Outcome, spans: number): void {
     this.#say("error", "lost", "the backend refused spans, they are lost", {
-      spans, answer: outcome.text,
+      spans, answer: outcome.text, advice: adviceFor(outcome),
     });
   }
 
   /** The backend took a batch and threw spans away, or remarked on it. */
   rejected(outcome: Outcome, spans: number): void {
-    this.#say("warn", "rejected", "the backend accepted a batch in part", {
+    this.#say("warn", "rejected", TAKEN_IN_PART, {
       spans, rejected: outcome.rejectedSpans, answer: outcome.text,
     });
   }

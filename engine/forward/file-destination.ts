@@ -66,7 +66,7 @@ export class FileDestination implements Destination {
       return DELIVERED_OUTCOME;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      return failedOutcome(RETRY, FAILURE_STORAGE, false, printable(error.message));
+      return failedOutcome(RETRY, FAILURE_STORAGE, false, printable(error.message), error.code);
     } finally {
       this.#sending = false;
     }

@@ -34,6 +34,7 @@ export function outcomeOfAnswer(answer: Answer): Outcome {
     // A proxy that lost its backend cannot say whether the backend took the request.
     unknown: status === 502 || status === 504,
     rejectedSpans: 0,
+    code: String(status),
     text: printable(`${status} ${wordsOf(answer)}`.trim()),
   };
 }

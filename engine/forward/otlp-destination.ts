@@ -78,8 +78,9 @@ function addressOf(settings: OtlpForwarderSettings): URL {
     return address;
   }
   throw new GatewayError(
-    "CONFIG_INVALID", `forwarder "${settings.name}": "${settings.url}" is not an http(s) address`,
-    { forwarder: settings.name, url: settings.url },
+    "CONFIG_INVALID",
+    `forwarder "${settings.name}": its URL is not an http(s) address: correct it`,
+    { forwarder: settings.name },
   );
 }
 

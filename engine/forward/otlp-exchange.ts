@@ -78,11 +78,12 @@ export class OtlpExchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     if (this.#over) return;
     if (this.#status !== 0) return this.#settle(this.#answered());
-    const text = textOf(error);
+    const code = codeOf(error);
+    const text = printable(error.message === "" ? code : `${code}: ${error.message}`);
     if (this.#controller === null) {
-      return this.#settle(failedOutcome(RETRY, FAILURE_CONNECT, false, text));
+      return this.#settle(failedOutcome(RETRY, FAILURE_CONNECT, false, text, code));
     }
-    this.#settle(failedOutcome(RETRY, FAILURE_RESET, true, text));
+    this.#settle(failedOutcome(RETRY, FAILURE_RESET, true, text, code));
   }
 
   /** Ends the exchange from this side. The status decides when it is known. */
@@ -114,8 +115,7 @@ export class OtlpExchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Code and message of a connection's error; errors of several addresses have a code only. */
-function textOf(error: Error): string {
-  const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
-  return printable(error.message === "" ? code : `${code}: ${error.message}`);
+/** Code of a connection's error; errors of several addresses have a code and no message. */
+function codeOf(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : error.name;
 }

@@ -6,7 +6,7 @@ import {
   REFUSE_CONTENT_TYPE, REFUSE_FAR_TOO_LARGE, REFUSE_TOO_LARGE, REFUSE_TRANSFER_CODING,
 } from "./refusals.ts";
 import { LENGTH_CONFLICTING, LENGTH_INVALID, type RequestHeaders } from "./request-headers.ts";
-import type { Route } from "./routes.ts";
+import { formatOf, type Route } from "./routes.ts";
 import { DISCARD_BYTES_MAX } from "./door-limits.ts";
 
 const ENCODING_UNKNOWN = -1;
@@ -33,7 +33,7 @@ export class Admission {
 
   /** @returns ADMITTED, with `format` and `encoding` set, or a REFUSE_ code. */
   decide(route: Route, headers: RequestHeaders, maxBodyBytes: number): number {
-    const format = route.formats.get(mediaType(headers.contentType));
+    const format = formatOf(route.formats, headers.contentType);
     if (format === undefined) return REFUSE_CONTENT_TYPE;
     const encoding = encodingOf(headers.contentEncoding);
     if (encoding === ENCODING_UNKNOWN) return REFUSE_CONTENT_ENCODING;
@@ -46,14 +46,9 @@ export class Admission {
   }
 }
 
-/** The type without its parameters, in lower case. Source: RFC 9110, 8.3.1. */
-function mediaType(value: string): string {
-  const parametersAt = value.indexOf(";");
-  return (parametersAt < 0 ? value : value.slice(0, parametersAt)).trim().toLowerCase();
-}
-
 /** Source: RFC 9110, 8.4.1; x-gzip means gzip. Lists of encodings are not supported. */
 function encodingOf(value: string): number {
+  if (value === "") return ENCODING_NONE;
   switch (value.trim().toLowerCase()) {
     case "":
     case "identity":

@@ -7,20 +7,24 @@
 // All in the main thread. A step that answers with a reply has ended the request.
 
 import { assert } from "../base/assert.ts";
-import { REQUEST_ABORTED } from "../telemetry/label-values.ts";
+import { REQUEST_ABORTED, statusIndex } from "../telemetry/label-values.ts";
 import {
   COMPLETION_REASON, COMPLETION_REJECTED, COMPLETION_REQUEST, COMPLETION_VERDICT,
 } from "../ring/payload-layout.ts";
 import { Admission, checkFraming } from "./admission.ts";
+import { isPreflight, preflightReply } from "./allowed-origins.ts";
 import { BodyMemory } from "./body-assembly.ts";
 import { POOLED_BODY_BYTES } from "./door-limits.ts";
+import type { DoorListener } from "./door-listener.ts";
 import type { FrontDoorDependencies, FrontDoorOptions } from "./front-door.ts";
 import { type LaneEnds, LaneRings } from "./lane-rings.ts";
 import {
   ADMITTED, REFUSE_BODY_MEMORY, REFUSE_DRAINING, REFUSE_GREW_TOO_LARGE, REFUSE_INTERNAL,
-  REFUSE_NOT_FOUND, REFUSE_REQUESTS, REFUSE_RINGS_FULL, REFUSE_TIMEOUT, REFUSE_TOO_LARGE,
+  REFUSE_NOT_FOUND, REFUSE_ORIGIN, REFUSE_REQUESTS, REFUSE_RINGS_FULL, REFUSE_TIMEOUT,
+  REFUSE_TOO_LARGE, REFUSE_UNAUTHORIZED,
 } from "./refusals.ts";
-import { Replies, type Reply } from "./replies.ts";
+import { Replies } from "./replies.ts";
+import type { Reply } from "./reply.ts";
 import type { RequestHeaders } from "./request-headers.ts";
 import {
   REQUEST_BODY, REQUEST_FREE, REQUEST_GONE, REQUEST_WAITING, RequestTable,
@@ -34,6 +38,8 @@ export const ANSWERED = -1;
 export class DoorCore<Exchange> {
   /** The answer of the last `begin` that returned ANSWERED. */
   reply: Reply;
+  /** Access-Control-Allow-Origin of whatever answers the last `begin`, or "". */
+  allowOrigin: string;
   /** From stopListening on: only health paths are answered. */
   refusing: boolean;
   readonly memory: BodyMemory;
@@ -50,8 +56,12 @@ export class DoorCore<Exchange> {
     assert(limits.retryAfterSeconds > 0, "clients are told to wait");
     this.options = options;
     this.dependencies = dependencies;
-    this.replies = new Replies(limits.maxBodyBytes, limits.retryAfterSeconds, options.reasons);
+    this.replies = new Replies({
+      maxBodyBytes: limits.maxBodyBytes, retryAfterSeconds: limits.retryAfterSeconds,
+      reasons: options.reasons,
+    });
     this.reply = this.replies.notReady;
+    this.allowOrigin = "";
     this.refusing = false;
     this.memory = new BodyMemory(
       limits.unfinishedBodyBytes, POOLED_BODY_BYTES, limits.maxBodyBytes,
@@ -64,25 +74,34 @@ export class DoorCore<Exchange> {
 
   /**
    * A request's headers are here.
-   * @param routes of the listener, by path.
+   * @param listener that it came through.
    * @param method as in the request line.
    * @returns the slot that its body goes to, or ANSWERED with `reply` set.
    */
   begin(
-    routes: ReadonlyMap<string, Route>, method: string, path: string, headers: RequestHeaders,
+    listener: DoorListener, method: string, path: string, headers: RequestHeaders,
     exchange: Exchange,
   ): number {
+    this.allowOrigin = "";
     const framing = checkFraming(headers);
-    if (framing !== ADMITTED) return this.answered(this.replies.ofRefusal(framing));
+    if (framing !== ADMITTED) return this.refused(listener, headers, framing);
     if (path === HEALTH_PATH || path === READY_PATH) return this.answered(this.health(path));
-    const route = routes.get(path);
-    if (route === undefined) return this.answered(this.replies.ofRefusal(REFUSE_NOT_FOUND));
-    if (method !== route.method) return this.answered(this.replies.ofMethod(route.method));
-    const refusal = this.admit(route, headers);
-    if (refusal !== ADMITTED) return this.answered(this.replies.ofRefusal(refusal));
+    if (listener.origins !== null) this.allowOrigin = listener.origins.allow(headers.origin);
+    const route = listener.routes.get(path);
+    if (route === undefined) return this.refused(listener, headers, REFUSE_NOT_FOUND);
+    if (listener.origins !== null && headers.origin !== "") {
+      if (this.allowOrigin === "") return this.refused(listener, headers, REFUSE_ORIGIN);
+      if (isPreflight(method, headers)) return this.answered(preflightReply(route.method, headers));
+    }
+    if (method !== route.method) {
+      const replies = this.replies.of(listener.styleFor(headers.contentType));
+      return this.answered(replies.ofMethod(route.method));
+    }
+    const refusal = this.admit(listener, route, headers);
+    if (refusal !== ADMITTED) return this.refused(listener, headers, refusal);
     const nowMs = this.dependencies.clock.monotonicMs();
     const slot = this.table.take(this.admission.format, this.admission.encoding, nowMs);
-    if (slot < 0) return this.answered(this.replies.ofRefusal(REFUSE_REQUESTS));
+    if (slot < 0) return this.refused(listener, headers, REFUSE_REQUESTS);
     this.table.exchanges[slot] = exchange;
     return slot;
   }
@@ -143,8 +162,21 @@ export class DoorCore<Exchange> {
   }
 
   /** The answer to a request that met a bug. */
-  internalError(): Reply {
-    return this.counted(this.replies.ofRefusal(REFUSE_INTERNAL));
+  internalError(listener: DoorListener): Reply {
+    return this.counted(this.replies.of(listener.styleFor("")).ofRefusal(REFUSE_INTERNAL));
+  }
+
+  /** The answer to a request that the engine does not even want to begin. */
+  refuse(listener: DoorListener, headers: RequestHeaders, refusal: number): Reply {
+    this.refused(listener, headers, refusal);
+    return this.reply;
+  }
+
+  /** The engine refused something by itself; `status` 0 when it did not even answer. */
+  countEngineRefusal(status: number, reason: number): void {
+    const { answered, refused } = this.dependencies.counters;
+    if (status !== 0) answered[statusIndex(status)] = answered[statusIndex(status)]! + 1;
+    refused[reason] = refused[reason]! + 1; // both are indices of their tables
   }
 
   /** Ends bodies that take longer than their time. */
@@ -172,7 +204,8 @@ export class DoorCore<Exchange> {
     return new Promise((resolve) => { this.idleWaiters.push(resolve); });
   }
 
-  private admit(route: Route, headers: RequestHeaders): number {
+  private admit(listener: DoorListener, route: Route, headers: RequestHeaders): number {
+    if (listener.tokens !== null && !listener.tokens.accept(headers)) return REFUSE_UNAUTHORIZED;
     if (this.refusing) return REFUSE_DRAINING;
     const { maxBodyBytes } = this.options.limits;
     const refusal = this.admission.decide(route, headers, maxBodyBytes);
@@ -215,9 +248,10 @@ export class DoorCore<Exchange> {
       return;
     }
     const exchange = this.table.exchanges[slot] ?? null;
+    const replies = this.replies.of(this.table.format[slot]!); // slotOf returns taken ones
     this.freeSlot(slot);
     if (exchange === null) return;
-    send(exchange, this.counted(this.replies.ofVerdict(verdict, rejected, reason)));
+    send(exchange, this.counted(replies.ofVerdict(verdict, rejected, reason)));
   }
 
   private answered(reply: Reply): number {
@@ -225,10 +259,16 @@ export class DoorCore<Exchange> {
     return ANSWERED;
   }
 
+  private refused(listener: DoorListener, headers: RequestHeaders, refusal: number): number {
+    const replies = this.replies.of(listener.styleFor(headers.contentType));
+    return this.answered(replies.ofRefusal(refusal));
+  }
+
   private refuseSlot(slot: number, refusal: number): Reply {
+    const replies = this.replies.of(this.table.format[slot]!); // slot is taken
     this.giveMemory(slot);
     this.freeSlot(slot);
-    return this.counted(this.replies.ofRefusal(refusal));
+    return this.counted(replies.ofRefusal(refusal));
   }
 
   private counted(reply: Reply): Reply {

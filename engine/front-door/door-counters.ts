@@ -1,9 +1,11 @@
 // What a door counts, in plain memory of the main thread; main copies it to the counter block.
 
+import { LISTENERS_MAX } from "../../config/settings.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
 import { REQUEST_REFUSED_NAMES, STATUS_CODES } from "../telemetry/label-values.ts";
 import {
-  HTTP_REQUESTS, REQUESTS_IN_FLIGHT, REQUESTS_REFUSED, UNFINISHED_BODY_BYTES,
+  HTTP_REQUESTS, REQUESTS_IN_FLIGHT, REQUESTS_REFUSED, TLS_CERTIFICATE_EXPIRY,
+  TLS_RELOAD_FAILURES, UNFINISHED_BODY_BYTES,
 } from "../telemetry/metric-table.ts";
 
 /** Counts of one door since its start. */
@@ -21,6 +23,10 @@ export class DoorCounters {
   staleCompletions = 0;
   /** Throws caught in callbacks of the HTTP engine: a bug in the door. */
   failures = 0;
+  /** By listener: end of its certificate, seconds since the Unix epoch. */
+  readonly certificateExpiry = new Float64Array(LISTENERS_MAX);
+  /** By listener: changed TLS files that were no use. */
+  readonly tlsReloadFailures = new Float64Array(LISTENERS_MAX);
 }
 
 /** Copies a door's counts and gauges to its block; the caller publishes the block. */
@@ -32,6 +38,10 @@ export function copyDoorCounters(
   }
   for (let index = 0; index < counters.refused.length; index++) {
     block.setAt(REQUESTS_REFUSED, index, counters.refused[index]!); // index < length
+  }
+  for (let listener = 0; listener < LISTENERS_MAX; listener++) {
+    block.setAt(TLS_CERTIFICATE_EXPIRY, listener, counters.certificateExpiry[listener]!);
+    block.setAt(TLS_RELOAD_FAILURES, listener, counters.tlsReloadFailures[listener]!);
   }
   block.set(REQUESTS_IN_FLIGHT, inFlight);
   block.set(UNFINISHED_BODY_BYTES, unfinishedBytes);

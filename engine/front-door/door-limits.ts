@@ -51,3 +51,28 @@ export const HEADER_BYTES_MAX = 16 * 1024;
 
 /** How often unfinished bodies are looked over, and the longest sleep of the completion pump. */
 export const SWEEP_MS = 1_000;
+
+/**
+ * Silence after which Node's engine ends a connection that is idle, or in the middle of headers or
+ * a body: what uws does, which has no setting for it. Proxies must keep idle connections for less.
+ */
+export const SILENCE_MS_MAX = 10_000;
+
+/** Time for the headers of a request, on Node's engine; longer: 408. */
+export const HEADERS_MS_MAX = 10_000;
+
+/** How often Node's engine looks for connections that are past HEADERS_MS_MAX. */
+export const HEADERS_CHECK_MS = 1_000;
+
+/**
+ * Requests of one connection that wait for their answer, on Node's engine; with more the connection
+ * ends. Clients that send before they were answered are rare, and each takes a request's slot. (uws
+ * ends the connection at the second one.)
+ */
+export const PIPELINED_MAX = 16;
+
+/** A client that does not finish its TLS handshake in this time is cut off. */
+export const HANDSHAKE_MS_MAX = 10_000;
+
+/** How often certificate files are looked at. */
+export const TLS_POLL_MS = 2_000;

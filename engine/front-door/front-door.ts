@@ -1,14 +1,17 @@
-// What a front door is, whatever HTTP engine is behind it. The uws adapter is in uws-door.ts; the
-// rules that every adapter shares are in door-core.ts and below it.
+// What a front door is, whatever HTTP engine is behind it. door.ts puts it together; the rules that
+// every engine shares are in door-core.ts and below it.
 
 import type { Clock } from "../base/clock.ts";
+import type { LogLevel } from "../base/log.ts";
 import type { HealthWords } from "../part/health-words.ts";
 import type { WakeWord } from "../ring/wake-word.ts";
 import type { DoorCounters } from "./door-counters.ts";
 import type { DoorLimits } from "./door-limits.ts";
+import type { EngineName } from "./http-engine.ts";
 import type { LaneEnds } from "./lane-rings.ts";
 import type { Reasons } from "./replies.ts";
 import type { Route } from "./routes.ts";
+import type { TlsFileNames } from "./tls-files.ts";
 
 /** One address and the routes it serves; health paths come on top. */
 export interface ListenerOptions {
@@ -17,10 +20,21 @@ export interface ListenerOptions {
   /** 0: any free port, see `FrontDoor.port`. */
   readonly port: number;
   readonly routes: readonly Route[];
+  /** Absent: plain HTTP. */
+  readonly tls?: TlsFileNames;
+  /** Origins of web pages that may send from a browser; none: CORS is not spoken at all. */
+  readonly allowedOrigins?: readonly string[];
+  /** Tokens of which a request must carry one; none: every request is taken. */
+  readonly acceptTokens?: readonly string[];
+  /** X-Gateway-Name of every answer; empty: none. */
+  readonly gatewayName?: string;
 }
 
 /** Everything a door is made of. */
 export interface FrontDoorOptions {
+  /** Of listeners without TLS; "node" takes its place where uWebSockets.js cannot be loaded. */
+  readonly engine: EngineName;
+  /** At most LISTENERS_MAX. */
   readonly listeners: readonly ListenerOptions[];
   readonly lanes: readonly LaneEnds[];
   readonly limits: DoorLimits;
@@ -45,6 +59,8 @@ export interface FrontDoorDependencies {
    * cut off; from "completions" replies may be missing, so the process should end.
    */
   readonly onFailure: (error: unknown, source: FailureSource) => void;
+  /** What the operator should know. */
+  readonly log: (level: LogLevel, message: string, fields: Record<string, unknown>) => void;
 }
 
 /**
@@ -59,6 +75,8 @@ export interface FrontDoor {
   listen(): Promise<void>;
   /** Port of an open listener. */
   port(listener: string): number;
+  /** What serves an open listener. */
+  engineOf(listener: string): EngineName;
   /** Answers what the lanes completed; the door does it by itself on every wake. */
   drainCompletions(): number;
   /** Health paths answer 404, replies end their connections; requests are still taken. */

@@ -2,14 +2,16 @@
 // becomes of the connection are decided in one place.
 
 import {
-  REQUEST_BAD_ENCODING, REQUEST_BAD_TYPE, REQUEST_BODY_MEMORY, REQUEST_DRAINING, REQUEST_INTERNAL,
-  REQUEST_MALFORMED, REQUEST_METHOD, REQUEST_NOT_FOUND, REQUEST_RING_FULL, REQUEST_TIMEOUT,
-  REQUEST_TOO_LARGE, REQUEST_UNAVAILABLE,
+  REQUEST_BAD_ENCODING, REQUEST_BAD_HTTP, REQUEST_BAD_TYPE, REQUEST_BODY_MEMORY, REQUEST_DRAINING,
+  REQUEST_INTERNAL, REQUEST_MALFORMED, REQUEST_METHOD, REQUEST_NOT_FOUND, REQUEST_ORIGIN,
+  REQUEST_RING_FULL, REQUEST_TIMEOUT, REQUEST_TOO_LARGE, REQUEST_UNAUTHORIZED,
+  REQUEST_UNAVAILABLE,
 } from "../telemetry/label-values.ts";
 import {
-  GRPC_INTERNAL, GRPC_INVALID_ARGUMENT, GRPC_RESOURCE_EXHAUSTED, GRPC_UNAVAILABLE,
-  GRPC_UNIMPLEMENTED,
+  GRPC_INTERNAL, GRPC_INVALID_ARGUMENT, GRPC_PERMISSION_DENIED, GRPC_RESOURCE_EXHAUSTED,
+  GRPC_UNAUTHENTICATED, GRPC_UNAVAILABLE, GRPC_UNIMPLEMENTED,
 } from "../wire/otlp-proto/reply.ts";
+import { HEADER_BYTES_MAX } from "./door-limits.ts";
 
 /** Not refused. */
 export const ADMITTED = 0;
@@ -32,6 +34,10 @@ export const REFUSE_REQUESTS = 13;
 export const REFUSE_DRAINING = 14;
 export const REFUSE_TIMEOUT = 15;
 export const REFUSE_INTERNAL = 16;
+export const REFUSE_UNAUTHORIZED = 17;
+export const REFUSE_ORIGIN = 18;
+/** The header block is too large; uws refuses it by itself. */
+export const REFUSE_HEADERS = 19;
 
 /** The connection lives on; what is left of the body is thrown away. */
 export const CLOSE_NEVER = 0;
@@ -48,18 +54,22 @@ export interface Refusal {
   readonly counter: number;
   readonly text: string;
   readonly close: number;
-  /** The client should come again after Retry-After. */
-  readonly retry: boolean;
+  /** Name, value, …; those of status 503 carry Retry-After besides. */
+  readonly headers: readonly string[];
 }
 
 function row(
   status: number, grpcCode: number, counter: number, text: string, close: number = CLOSE_NEVER,
+  headers: readonly string[] = [],
 ): Refusal {
-  return { status, grpcCode, counter, text, close, retry: status === 503 };
+  return { status, grpcCode, counter, text, close, headers };
 }
 
-/** All refusals by code; place 0 stands for ADMITTED and is never sent. */
-export function refusals(maxBodyBytes: number): readonly Refusal[] {
+/**
+ * All refusals by code; place 0 stands for ADMITTED and is never sent.
+ * @param types media types that are taken, for people.
+ */
+export function refusals(maxBodyBytes: number, types: string): readonly Refusal[] {
   const tooLarge = `the body is larger than ${maxBodyBytes} bytes`;
   const argument = GRPC_INVALID_ARGUMENT;
   return [
@@ -70,7 +80,8 @@ export function refusals(maxBodyBytes: number): readonly Refusal[] {
       "the only Transfer-Encoding known here is chunked", CLOSE_NOW),
     row(404, GRPC_UNIMPLEMENTED, REQUEST_NOT_FOUND, "no such path"),
     row(405, GRPC_UNIMPLEMENTED, REQUEST_METHOD, "method not allowed here"),
-    row(415, argument, REQUEST_BAD_TYPE, "content type not supported here"),
+    row(415, argument, REQUEST_BAD_TYPE,
+      `content type not supported here; supported are ${types}`),
     row(415, argument, REQUEST_BAD_ENCODING,
       "content encoding not supported; supported are gzip, deflate and identity"),
     row(413, GRPC_RESOURCE_EXHAUSTED, REQUEST_TOO_LARGE, tooLarge),
@@ -83,5 +94,12 @@ export function refusals(maxBodyBytes: number): readonly Refusal[] {
     row(503, GRPC_UNAVAILABLE, REQUEST_DRAINING, "this instance is shutting down"),
     row(408, GRPC_UNAVAILABLE, REQUEST_TIMEOUT, "the body did not arrive in time", CLOSE_NOW),
     row(500, GRPC_INTERNAL, REQUEST_INTERNAL, "internal error"),
+    row(401, GRPC_UNAUTHENTICATED, REQUEST_UNAUTHORIZED,
+      "no access token that is known here; send one in X-SF-Token or as Authorization: Bearer",
+      CLOSE_NEVER, ["WWW-Authenticate", "Bearer"]),
+    row(403, GRPC_PERMISSION_DENIED, REQUEST_ORIGIN,
+      "pages of this origin may not send spans here; see AllowedOrigins"),
+    row(431, argument, REQUEST_BAD_HTTP,
+      `the headers are larger than ${HEADER_BYTES_MAX} bytes`, CLOSE_NOW),
   ];
 }

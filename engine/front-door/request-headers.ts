@@ -12,39 +12,93 @@ const LENGTH_DIGITS_MAX = 15;
 const CODE_0 = 48;
 const CODE_9 = 57;
 
-/** Headers of one request. One object serves all requests of a door: reset, then add each. */
+// Every name that matters has a length of its own: one number tells it from nearly all others.
+const CONTENT_TYPE_CHARACTERS = "content-type".length;
+const CONTENT_LENGTH_CHARACTERS = "content-length".length;
+const CONTENT_ENCODING_CHARACTERS = "content-encoding".length;
+const TRANSFER_ENCODING_CHARACTERS = "transfer-encoding".length;
+const ORIGIN_CHARACTERS = "origin".length;
+const ACCESS_TOKEN_CHARACTERS = "x-sf-token".length;
+const AUTHORIZATION_CHARACTERS = "authorization".length;
+const ASKED_METHOD_CHARACTERS = "access-control-request-method".length;
+const ASKED_HEADERS_CHARACTERS = "access-control-request-headers".length;
+
+/** Headers of one request. One object serves all requests of an engine: reset, then add each. */
 export class RequestHeaders {
   contentType = "";
   contentEncoding = "";
   transferEncoding = "";
   /** Bytes, or one of the LENGTH_ codes. */
   contentLength = LENGTH_NONE;
+  /** Of the page that sends it, when a browser does. */
+  origin = "";
+  /** X-SF-Token. */
+  accessToken = "";
+  authorization = "";
+  /** What a browser asks for before it sends: Access-Control-Request-Method and -Headers. */
+  askedMethod = "";
+  askedHeaders = "";
 
   reset(): void {
     this.contentType = "";
     this.contentEncoding = "";
     this.transferEncoding = "";
     this.contentLength = LENGTH_NONE;
+    this.origin = "";
+    this.accessToken = "";
+    this.authorization = "";
+    this.askedMethod = "";
+    this.askedHeaders = "";
   }
 
   /** @param name in lower case. */
   add(name: string, value: string): void {
-    if (name === "content-type") {
-      this.contentType = value;
-    } else if (name === "content-encoding") {
-      this.contentEncoding = joined(this.contentEncoding, value);
-    } else if (name === "transfer-encoding") {
-      this.transferEncoding = joined(this.transferEncoding, value);
-    } else if (name === "content-length") {
-      const length = parseLength(value);
-      const first = this.contentLength === LENGTH_NONE;
-      this.contentLength = first || this.contentLength === length ? length : LENGTH_CONFLICTING;
+    switch (name.length) {
+      case CONTENT_TYPE_CHARACTERS:
+        if (name === "content-type") this.contentType = value;
+        break;
+      case CONTENT_LENGTH_CHARACTERS:
+        if (name === "content-length") this.addLength(value);
+        break;
+      case CONTENT_ENCODING_CHARACTERS:
+        if (name === "content-encoding") {
+          this.contentEncoding = joined(this.contentEncoding, value);
+        }
+        break;
+      case TRANSFER_ENCODING_CHARACTERS:
+        if (name === "transfer-encoding") {
+          this.transferEncoding = joined(this.transferEncoding, value);
+        }
+        break;
+      case ORIGIN_CHARACTERS:
+        if (name === "origin") this.origin = joined(this.origin, value);
+        break;
+      case ACCESS_TOKEN_CHARACTERS:
+        if (name === "x-sf-token") this.accessToken = joined(this.accessToken, value);
+        break;
+      case AUTHORIZATION_CHARACTERS:
+        if (name === "authorization") this.authorization = joined(this.authorization, value);
+        break;
+      case ASKED_METHOD_CHARACTERS:
+        if (name === "access-control-request-method") this.askedMethod = value;
+        break;
+      case ASKED_HEADERS_CHARACTERS:
+        if (name === "access-control-request-headers") {
+          this.askedHeaders = joined(this.askedHeaders, value);
+        }
+        break;
     }
   }
 
   /** False when nothing follows the headers. */
   hasBody(): boolean {
     return this.transferEncoding !== "" || this.contentLength > 0;
+  }
+
+  private addLength(value: string): void {
+    const length = parseLength(value);
+    const first = this.contentLength === LENGTH_NONE;
+    this.contentLength = first || this.contentLength === length ? length : LENGTH_CONFLICTING;
   }
 }
 

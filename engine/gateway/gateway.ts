@@ -1,20 +1,18 @@
 // One gateway from start to end: puts the threads together, watches them, takes them down in order.
 
-import { accessSync, constants, mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Settings } from "../../config/settings-types.ts";
 import { systemClock } from "../base/clock.ts";
 import { GatewayError, type ErrorCode } from "../base/errors.ts";
-import { LOG_TO_STDOUT, writeLog } from "../base/log.ts";
+import { errorText, type Log } from "../base/log.ts";
 import { createProgress, type FlushReport } from "../forward/forwarder-loop.ts";
 import { copyDoorCounters, DoorCounters } from "../front-door/door-counters.ts";
 import { UNFINISHED_BODY_BYTES, BODY_MS_MAX } from "../front-door/door-limits.ts";
+import { Door } from "../front-door/door.ts";
 import type { FrontDoor } from "../front-door/front-door.ts";
-import { OTLP_TRACES } from "../front-door/routes.ts";
-import { UwsDoor } from "../front-door/uws-door.ts";
 import {
   COMMAND_ABANDON, COMMAND_DECIDE, COMMAND_KEEP, COMMAND_RUN, COMMAND_STOP, Control, PHASE_SENT,
-  PRESSURE_DECIDE, PRESSURE_NONE, PRESSURE_REFUSE, QUIET_HANDED_OVER, QUIET_IDLE, type Command,
+  QUIET_HANDED_OVER, QUIET_IDLE, type Command,
 } from "../lane/control.ts";
 import { DataDirectory, outboxDirectory } from "../log/data-directory.ts";
 import { HealthWords } from "../part/health-words.ts";
@@ -30,29 +28,44 @@ import type { LabelNames } from "../telemetry/metric-layout.ts";
 import { GENERATIONS_SET_ASIDE, RECORDS_LOST } from "../telemetry/metric-table.ts";
 import { SnapshotReader, type CounterMemory } from "../telemetry/snapshot.ts";
 import { SCAN_REASONS } from "../wire/scan-codes.ts";
+import type { BannerListener } from "./banner.ts";
+import { clusterPlan } from "./cluster-plan.ts";
 import { connectionsMax } from "./descriptors.ts";
-import {
-  forwarderSettings, labelNames, lanePlans, logFile, samplerInputs,
-} from "./plans.ts";
+import { gatewayFacts } from "./facts.ts";
+import { LimitWatch } from "./limit-watch.ts";
+import { listenerOptions } from "./listeners.ts";
+import { planMemory, type MemoryPlan } from "./memory-plan.ts";
+import { forwarderSettings, labelNames, lanePlans, samplerInputs } from "./plans.ts";
+import { cgroupBytesMax, residentBytes } from "./process-memory.ts";
 import { createSharedMemory, REQUESTS_MAX, type SharedMemory } from "./shared-memory.ts";
 
 const WORKERS = new URL("../../workers/", import.meta.url);
 const RETRY_AFTER_S = 1;
+/**
+ * The coordinator reads from sockets: what it reads lies outside of its heap, and is given back
+ * when its young objects are collected. With more room for these, the whole heap is walked through
+ * once a second instead.
+ */
+const COORDINATOR_YOUNG_MIB = 3;
 /** A lane's ring takes no more than this share: what waits longer than a fraction of a second. */
 const RING_CREDIT_SHARE = 3 / 8;
 const REMOVED_FORWARDER = "a forwarder was removed from the settings: what the log owes it is"
   + " given up and counted as lost, reason forwarder_removed; what its outbox has stays on disk"
   + " until it is configured again, or until you delete the directory";
+const DOOR_BUG = "a bug in the front door: a request failed in it; please report this line";
+const MEMORY_TOO_SMALL = "the tables and rings can become larger than this control group's memory:"
+  + " set MemoryLimit to about half of its limit, so that traces are judged early and the process"
+  + " is not killed";
+const MIB = 1024 * 1024;
 const POLL_MS = 5;
-const STORAGE_MS = 500;
-/** Storage in use, as a share of its limit, at which the soonest traces are decided early. */
-const DECIDE_SHARE = 0.9;
 /** After the forwarders are flushed, lanes need this long to commit the last acknowledgements. */
 const LAST_ACKNOWLEDGEMENTS_MS = 1_000;
 /** The same when some will never come. */
 const SETTLE_MS = 100;
 /** Lanes that are all quiet for this long have nothing under way between them. */
 const QUIET_MS = 100;
+/** Leaving a cluster: etcd hands over what it leads, and hears of the end of the lease. */
+const LEAVE_MS = 10_000;
 /** Lanes told to return at once do so after their transaction; only a stuck disk takes longer. */
 const ABANDON_MS = 5_000;
 /** Recovery that takes longer says so, and how far it is, this often. */
@@ -63,6 +76,7 @@ export class Gateway {
   readonly settings: Settings;
   readonly names: LabelNames;
   readonly data: DataDirectory;
+  readonly #log: Log;
   readonly #shared: SharedMemory;
   readonly #control: Control;
   readonly #health: HealthWords;
@@ -72,28 +86,35 @@ export class Gateway {
   readonly #door: FrontDoor;
   readonly #reader: SnapshotReader;
   readonly #storageLimitBytes: number;
-  #storageTimer: NodeJS.Timeout | null = null;
+  readonly #watch: LimitWatch;
+  /** Sizes of the tables. */
+  readonly memory: MemoryPlan;
 
   /** Starts the threads; nothing listens yet but the admin address, after `start`. */
-  constructor(settings: Settings, version: string) {
+  constructor(settings: Settings, version: string, log: Log, searchPath: string) {
     this.settings = settings;
-    makeLogDirectory(settings);
+    this.#log = log;
     this.data = new DataDirectory(settings.dataDirectory, settings.workers);
     const slots = this.data.slots.assign(settings.forwardTo.map(({ name }) => name));
-    const policySet = compilePolicySet(samplerInputs(settings, slots));
-    this.names = labelNames(slots, this.data.slots.names(), policySet);
+    const samplers = samplerInputs(settings, slots);
+    const policySet = compilePolicySet(samplers);
+    this.names = labelNames(settings, slots, this.data.slots.names(), policySet);
     for (const name of removedForwarders(this.data, settings)) {
-      writeLog(logFile(settings), "warn", REMOVED_FORWARDER, {
+      log.warn(REMOVED_FORWARDER, {
         forwarder: name, directory: outboxDirectory(this.data.path, name, 0),
       });
     }
-    this.#shared = createSharedMemory(settings.workers, slots, settings.bodyBytesMax);
+    this.#storageLimitBytes = storageLimit(settings, this.data);
+    this.#shared = createSharedMemory(
+      settings.workers, slots, settings.bodyBytesMax,
+      this.data.largestBody(settings.bodyBytesMax), settings.cluster !== null);
+    this.memory = planMemory(settings, this.#shared.bytes, this.#storageLimitBytes);
     const [first] = this.#shared.lanes;
     if (first === undefined) throw new Error("a gateway has a lane");
     this.#control = new Control(first.control);
     this.#control.startGenerationsAfter(this.data.highestGeneration);
     this.#health = new HealthWords(this.#shared.health);
-    this.#storageLimitBytes = storageLimit(settings, this.data);
+    this.#watch = this.#createWatch();
     const counters: CounterMemory = {
       lanes: this.#shared.lanes.map((lane) => lane.counters),
       doors: [this.#shared.doorCounters], forwards: [this.#shared.forwardCounters],
@@ -102,7 +123,8 @@ export class Gateway {
     this.#door = this.#createDoor();
     const { wake } = first;
     this.#pool = new LanePool(
-      new URL("span-worker.js", WORKERS), lanePlans(settings, slots, this.data, this.#shared));
+      new URL("span-worker.js", WORKERS), lanePlans(settings, slots, this.data, this.#shared,
+        this.memory, this.#storageLimitBytes));
     this.#forwarder = new ServiceThread("forwarder", new URL("forwarder.js", WORKERS), {
       forwarders: forwarderSettings(settings, slots),
       rings: this.#shared.lanes.map(({ forward }) => {
@@ -110,15 +132,21 @@ export class Gateway {
       }),
       acks: this.#shared.lanes.map(({ acknowledgements }) => acknowledgements),
       laneWakes: wake.lanes, wake: wake.forwarder, progress: createProgress(),
-      counters: this.#shared.forwardCounters, logFile: logFile(settings),
+      counters: this.#shared.forwardCounters, log: log.options,
     });
     this.#coordinator = new ServiceThread("coordinator", new URL("coordinator.js", WORKERS), {
       admin: settings.adminAddress, version, names: this.names, counters,
       health: this.#shared.health, wake: wake.coordinator,
       questions: this.#shared.lanes.map(({ questions }) => questions),
       reports: this.#shared.lanes.map(({ reports }) => reports),
-      laneWakes: wake.lanes, logFile: logFile(settings),
-    });
+      laneWakes: wake.lanes, log: log.options,
+      cluster: settings.cluster === null ? null : clusterPlan(
+        settings.cluster, searchPath, this.data.logId,
+        { samplers, slotNames: [...this.data.slots.names()] }, this.#shared),
+      control: first.control, payloads: this.#shared.lanes.map(({ payloads }) => payloads),
+      facts: gatewayFacts(
+        settings, this.#storageLimitBytes, this.memory.tableBytes, this.#shared.bytes),
+    }, { maxYoungGenerationSizeMb: COORDINATOR_YOUNG_MIB });
   }
 
   /** Rejects when a thread died: the process must end. */
@@ -135,6 +163,13 @@ export class Gateway {
     return this.#storageLimitBytes;
   }
 
+  /** What serves each listener, once it listens. */
+  get listeners(): BannerListener[] {
+    return this.settings.listenFrom.map(({ name }) => {
+      return { port: this.#door.port(name), engine: this.#door.engineOf(name) };
+    });
+  }
+
   /** Recovers, then listens. @throws GatewayError when an address cannot be had. */
   async start(): Promise<void> {
     const started = await this.#coordinator.next<StartedMessage>("started");
@@ -142,9 +177,18 @@ export class Gateway {
       throw new GatewayError(started.refused.code, started.refused.message);
     }
     await this.#recovered();
+    if (this.settings.cluster !== null) await this.#join();
     await this.#door.listen();
     this.#health.ready = true;
-    this.#storageTimer = setInterval(() => this.#lookAtStorage(), STORAGE_MS);
+    this.#watch.start();
+  }
+
+  /** Becomes a node of its cluster: the listeners open when the map has this process. */
+  async #join(): Promise<void> {
+    const joined = this.#coordinator.next<StartedMessage>("joined");
+    this.#coordinator.send({ kind: "join" });
+    const { refused } = await Promise.race([joined, this.#pool.ended().then(() => joined)]);
+    if (refused !== null) throw new GatewayError(refused.code, refused.message);
   }
 
   async #recovered(): Promise<void> {
@@ -155,7 +199,7 @@ export class Gateway {
       if (performance.now() < reportAtMs) continue;
       reportAtMs += RECOVERY_REPORT_MS;
       const lanes = this.#shared.lanes.map((_, lane) => this.#control.phase(lane)).join(" ");
-      writeLog(logFile(this.settings), "info", "recovering the log; listeners open when it is done",
+      this.#log.info("recovering the log; listeners open when it is done",
         { seconds: Math.round((performance.now() - beganMs) / 1000), lanePhases: lanes });
     }
   }
@@ -169,8 +213,9 @@ export class Gateway {
     await sleep(settings.drainDelayMs);
     this.#door.stopListening();
     await Promise.race([this.#door.idle(), sleep(untilMs(deadlineMs))]);
+    if (settings.cluster !== null) await this.#leave(deadlineMs);
     await this.#flush(deadlineMs);
-    if (this.#storageTimer !== null) clearInterval(this.#storageTimer);
+    this.#watch.stop();
     this.#command(COMMAND_STOP);
     await this.#pool.close();
     await this.#door.close();
@@ -188,6 +233,13 @@ export class Gateway {
     };
   }
 
+  /** The other nodes take over what this one decided on; what it holds stays on its disk. */
+  async #leave(deadlineMs: number): Promise<void> {
+    const left = this.#coordinator.next<{ readonly kind: "left" }>("left");
+    this.#coordinator.send({ kind: "leave" });
+    await Promise.race([left, sleep(Math.min(LEAVE_MS, untilMs(deadlineMs)))]);
+  }
+
   /** Lets lanes finish and forwarders send, until the deadline. What is left stays on disk. */
   async #flush(deadlineMs: number): Promise<void> {
     this.#command(this.settings.onShutdown === "decide" ? COMMAND_DECIDE : COMMAND_KEEP);
@@ -195,8 +247,9 @@ export class Gateway {
     this.#forwarder.send({ kind: "flush", withinMs: untilMs(deadlineMs) });
     const { report } = await this.#forwarder.next<FlushedMessage>("flushed");
     for (const { name, messages, spans } of report.left) {
-      writeLog(logFile(this.settings), "warn",
-        "kept spans were not delivered in time; they are on disk and sent after the next start",
+      this.#log.warn(
+        "kept spans were not delivered in time (MaxGracefulWaitTime): they are on disk, sent after "
+        + "the next start; look at the forwarder's backend",
         { forwarder: name, messages, spans });
     }
     if (!report.complete) await sleep(SETTLE_MS);
@@ -232,11 +285,23 @@ export class Gateway {
     for (const memory of this.#shared.lanes[0]?.wake.lanes ?? []) new WakeWord(memory).wake();
   }
 
-  #lookAtStorage(): void {
-    const bytes = this.#control.storageBytes();
-    const limit = this.#storageLimitBytes;
-    this.#control.pressure = bytes >= limit ? PRESSURE_REFUSE
-      : bytes >= limit * DECIDE_SHARE ? PRESSURE_DECIDE : PRESSURE_NONE;
+  #createWatch(): LimitWatch {
+    const { settings, memory, data } = this;
+    const groupBytes = cgroupBytesMax();
+    const neededBytes = memory.tableBytes + this.#shared.bytes;
+    if (groupBytes < neededBytes) {
+      this.#log.warn(MEMORY_TOO_SMALL, {
+        neededMiB: Math.round(neededBytes / MIB), limitMiB: Math.round(groupBytes / MIB),
+      });
+    }
+    return new LimitWatch({
+      storagePolicy: settings.storagePolicy, storageLimitBytes: this.#storageLimitBytes,
+      memoryBytesMax: Math.min(groupBytes, memory.processBytesMax),
+    }, {
+      control: this.#control, residentBytes,
+      say: (level, message, fields) => this.#log.say(level, message, { ...fields }),
+      outsideBytes: () => data.outsideBytes(settings.forwardTo.map(({ name }) => name)),
+    });
   }
 
   #createDoor(): FrontDoor {
@@ -244,10 +309,9 @@ export class Gateway {
     const counters = new DoorCounters();
     const block = new CounterBlock("door", this.#shared.doorCounters);
     const { wake } = this.#shared.lanes[0]!; // the constructor checked it
-    const door: FrontDoor = new UwsDoor({
-      listeners: settings.listenFrom.map(({ name, address }) => {
-        return { name, host: address.host, port: address.port, routes: [OTLP_TRACES] };
-      }),
+    const door: FrontDoor = new Door({
+      engine: settings.httpEngine,
+      listeners: settings.listenFrom.map((listener) => listenerOptions(settings, listener)),
       lanes: this.#shared.lanes.map((lane, number) => ({
         payloads: new ByteRingProducer(lane.payloads),
         completions: new SlotRingConsumer(lane.completions),
@@ -268,13 +332,13 @@ export class Gateway {
         block.publish();
       },
       onFailure: (error, source) => this.#doorFailed(error, source),
+      log: (level, message, fields) => this.#log.say(level, message, fields),
     });
     return door;
   }
 
   #doorFailed(error: unknown, source: string): void {
-    const text = error instanceof Error ? error.stack ?? error.message : String(error);
-    writeLog(logFile(this.settings), "error", "a bug in the front door", { source, error: text });
+    this.#log.error(DOOR_BUG, { source, error: errorText(error) });
     if (source === "completions") void this.abandon(1); // replies may be missing
   }
 }
@@ -287,7 +351,7 @@ export interface Ending {
 }
 
 interface StartedMessage {
-  readonly kind: "started";
+  readonly kind: "started" | "joined";
   readonly refused: { readonly code: ErrorCode; readonly message: string } | null;
 }
 
@@ -305,20 +369,6 @@ function removedForwarders(data: DataDirectory, settings: Settings): string[] {
   return data.slots.names().filter((name) => {
     return name !== "" && settings.forwardTo.every((forwarder) => forwarder.name !== name);
   });
-}
-
-/** @throws GatewayError CONFIG_INVALID */
-function makeLogDirectory(settings: Settings): void {
-  const { logDirectory } = settings;
-  if (logDirectory === LOG_TO_STDOUT) return;
-  try {
-    mkdirSync(logDirectory, { recursive: true });
-    accessSync(logDirectory, constants.W_OK);
-  } catch (error) {
-    const text = `LogDir ${logDirectory} cannot be written: make it, or set it to "-" for standard `
-      + "output";
-    throw new GatewayError("CONFIG_INVALID", text, { logDirectory }, error);
-  }
 }
 
 /** The limit as set, or 80 % of what the data directory has and could still get. */

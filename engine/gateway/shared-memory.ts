@@ -4,6 +4,7 @@
 import { BODY_BYTES_MAX } from "../../config/limits.ts";
 import { assert } from "../base/assert.ts";
 import { ACK_WORDS } from "../forward/message-layout.ts";
+import { createClusterWords } from "../cluster/cluster-words.ts";
 import { createControl } from "../lane/control.ts";
 import type { LaneMemory } from "../lane/lane-plan.ts";
 import { QUESTION_WORDS } from "../lane/questions.ts";
@@ -18,6 +19,8 @@ import { createCounterBlock } from "../telemetry/counters.ts";
 
 /** Requests begun and not answered; a lane's completions always have room for them. */
 export const REQUESTS_MAX = 16_384;
+/** Slots of each ring between a lane and the coordinator of a cluster. */
+const PEER_SLOTS = 16_384;
 /** Slots of the rings into one lane from all lanes together. */
 const EXCHANGE_SLOTS = 32_768;
 const EXCHANGE_SLOTS_MIN = 1024;
@@ -44,30 +47,38 @@ export function bodyRingBytes(bodyBytes: number): number {
   return 2 ** Math.ceil(Math.log2(2 * (bodyBytes + BODY_ROOM_BYTES)));
 }
 
-/** Allocates for `lanes` lanes and the forwarders of `slots`. */
+/**
+ * Allocates for `lanes` lanes and the forwarders of `slots`.
+ * @param storedBytesMax the largest body that the log or an outbox may have, of former runs too.
+ */
 export function createSharedMemory(
-  lanes: number, slots: readonly number[], bodyBytesMax: number,
+  lanes: number, slots: readonly number[], bodyBytesMax: number, storedBytesMax = bodyBytesMax,
+  clustered = false,
 ): SharedMemory {
   const ringBytes = bodyRingBytes(bodyBytesMax);
+  const messageRingBytes = bodyRingBytes(Math.max(bodyBytesMax, storedBytesMax));
   const exchange = Math.max(EXCHANGE_SLOTS_MIN, EXCHANGE_SLOTS / 2 ** Math.ceil(Math.log2(lanes)));
   const numbers = Array.from({ length: lanes }, (_, lane) => lane);
   const parts = numbers.map(() => numbers.map(() => createSlotRing(exchange, MESSAGE_WORDS)));
   const decisions = numbers.map(() => numbers.map(() => createSlotRing(exchange, DECISION_WORDS)));
   const control = createControl(lanes);
+  const cluster = clustered ? createClusterWords() : null;
+  const withPeers = (rings: SharedArrayBuffer[], words: number): SharedArrayBuffer[] =>
+    clustered ? [...rings, createSlotRing(PEER_SLOTS, words)] : rings;
   const wake = {
     main: createWakeWord(), forwarder: createWakeWord(), coordinator: createWakeWord(),
     lanes: numbers.map(() => createWakeWord()),
   };
   const memory = numbers.map((lane): LaneMemory => ({
-    control, wake,
+    control, wake, cluster,
     counters: createCounterBlock("lane"),
     payloads: createByteRing(ringBytes),
     completions: createSlotRing(REQUESTS_MAX, COMPLETION_WORDS),
-    partsTo: parts[lane]!, // one row a lane
-    partsFrom: numbers.map((from) => parts[from]![lane]!),
-    decisionsTo: decisions[lane]!,
-    decisionsFrom: numbers.map((from) => decisions[from]![lane]!),
-    forward: Object.fromEntries(slots.map((slot) => [slot, createByteRing(ringBytes)])),
+    partsTo: withPeers(parts[lane]!, MESSAGE_WORDS), // one row a lane
+    partsFrom: withPeers(numbers.map((from) => parts[from]![lane]!), MESSAGE_WORDS),
+    decisionsTo: withPeers(decisions[lane]!, DECISION_WORDS),
+    decisionsFrom: withPeers(numbers.map((from) => decisions[from]![lane]!), DECISION_WORDS),
+    forward: Object.fromEntries(slots.map((slot) => [slot, createByteRing(messageRingBytes)])),
     acknowledgements: createSlotRing(ACK_SLOTS, ACK_WORDS),
     questions: createSlotRing(QUESTION_SLOTS, QUESTION_WORDS),
     reports: createByteRing(REPORT_BYTES),

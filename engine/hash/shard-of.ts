@@ -14,6 +14,22 @@ const ID_BYTES = 16;
 
 /** Shard of the trace id in `words[at..at+3]`: 0..4095. */
 export function shardOf(words: Uint32Array, at: number): number {
+  return stableHash(words, at) >>> SHARD_SHIFT;
+}
+
+/** Shares are halves of halves, down to one in 65,536. */
+export const SHARE_LEVEL_MAX = 16;
+
+/**
+ * Whether the trace at `words[at..at+3]` is of the one in 2^level that everybody agrees on. Who is
+ * in at a level is in at all lower ones. Unrelated to its shard: of other bits of the same hash.
+ */
+export function isInShare(words: Uint32Array, at: number, level: number): boolean {
+  return (stableHash(words, at) & ((1 << level) - 1)) === 0;
+}
+
+/** All 32 bits, as i32. */
+function stableHash(words: Uint32Array, at: number): number {
   let hash = 0;
   for (let word = 0; word < 4; word++) {
     let block = Math.imul(words[at + word]!, BLOCK_MULTIPLIER_1);
@@ -25,6 +41,5 @@ export function shardOf(words: Uint32Array, at: number): number {
   hash ^= ID_BYTES;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  hash ^= hash >>> 16;
-  return hash >>> SHARD_SHIFT;
+  return hash ^ (hash >>> 16);
 }

@@ -1,14 +1,16 @@
 // Decisions on their way from this owner to the holders: one slot ring to each lane, itself
-// included. Late answers wait in a small queue until the turn's commit; batches are sent by cursor.
+// included, and in a cluster one to the coordinator for the holders of other nodes. Late answers
+// wait in a small queue until the turn's commit; batches are sent by cursor.
 
 import { assert } from "../base/assert.ts";
 import {
   DECISION_AT_S, DECISION_ENTRY, DECISION_GENERATION, DECISION_ID_0, DECISION_INCOMPLETE,
-  DECISION_INDEX, DECISION_LATE, DECISION_MASKS, DECISION_REASON, DECISION_VOTES_0,
-  DECISION_WORDS, FORWARDERS_MAX, TRIGGER_LATE, VOTE_WORDS,
+  DECISION_INDEX, DECISION_KIND, DECISION_LATE, DECISION_MASKS, DECISION_REASON,
+  DECISION_VOTES_0, DECISION_WORDS, FORWARDERS_MAX, KIND_DECISION, KIND_NODE_SHIFT, KIND_WITNESS,
+  KIND_WITNESSED, TRIGGER_LATE, VOTE_WORDS, WITNESS_EPOCH, WITNESS_PLACE,
 } from "../part/decision-layout.ts";
 import {
-  MESSAGE_ENTRY, MESSAGE_GENERATION, MESSAGE_HOLDER, MESSAGE_INDEX, PART_SPANS,
+  HOLDER_PEER, MESSAGE_ENTRY, MESSAGE_GENERATION, MESSAGE_HOLDER, MESSAGE_INDEX, PART_SPANS,
 } from "../part/part-layout.ts";
 import type { SlotRingProducer } from "../ring/slot-ring.ts";
 import type { WakeWord } from "../ring/wake-word.ts";
@@ -33,8 +35,9 @@ const LATE_COUNT = DECISION_WORDS - 2;
 const LATE_HOLDER = DECISION_WORDS - 1;
 const FLAGS_SHIFT = 16;
 
-/** Sends what the owner decided. Written by its lane only. */
+/** Sends what the owner decided, and what it asks of witnesses. Written by its lane only. */
 export class DecisionSender {
+  readonly #lanes: number;
   readonly #rings: readonly SlotRingProducer[];
   readonly #wakes: readonly WakeWord[];
   readonly #counters: CounterBlock<"lane">;
@@ -46,10 +49,12 @@ export class DecisionSender {
   #batchAt = 0;
   #link = -1;
 
+  /** @param rings by lane; beyond `lanes` the coordinator's. */
   constructor(
-    rings: readonly SlotRingProducer[], wakes: readonly WakeWord[],
+    lanes: number, rings: readonly SlotRingProducer[], wakes: readonly WakeWord[],
     counters: CounterBlock<"lane">,
   ) {
+    this.#lanes = lanes;
     this.#rings = rings;
     this.#wakes = wakes;
     this.#counters = counters;
@@ -109,12 +114,14 @@ export class DecisionSender {
   sendLate(): boolean {
     while (this.#lateSent < this.#lateCount) {
       const from = this.#lateSent * DECISION_WORDS;
-      const ring = this.#rings[this.#late[from + LATE_HOLDER]!]!;
+      const holder = this.#late[from + LATE_HOLDER]!;
+      const ring = this.#ringOf(holder);
       const to = ring.reserve();
       if (to < 0) break;
-      for (let word = 0; word < DECISION_WORDS; word++) {
+      for (let word = 0; word < LATE_COUNT; word++) {
         ring.words[to + word] = this.#late[from + word]!;
       }
+      ring.words[to + DECISION_KIND] = kindTo(holder);
       ring.publish();
       this.#countLate(this.#late[from + DECISION_MASKS]!, this.#late[from + LATE_COUNT]!);
       this.#lateSent++;
@@ -124,6 +131,11 @@ export class DecisionSender {
     this.#lateCount = 0;
     this.#lateMark = 0;
     return true;
+  }
+
+  /** Holders are lanes of this node, or HOLDER_PEER + the number of another. */
+  #ringOf(holder: number): SlotRingProducer {
+    return this.#rings[holder < HOLDER_PEER ? holder : this.#lanes]!;
   }
 
   #countLate(masks: number, spans: number): void {
@@ -142,6 +154,7 @@ export class DecisionSender {
     table: TraceTable, batch: Uint32Array, rows: Uint32Array, count: number,
   ): boolean {
     for (; this.#batchAt < count; this.#batchAt++) {
+      if (rows[this.#batchAt] === 0) continue; // void: its shard has another owner
       if (this.#link < 0) this.#link = table.firstLink(rows[this.#batchAt]!);
       while (this.#link !== 0) {
         if (!this.#tell(table, this.#link, batch, this.#batchAt * MEMORY_WORDS)) return false;
@@ -157,7 +170,8 @@ export class DecisionSender {
     const links = table.linkWords;
     const linkAt = link * LINK_WORDS;
     const place = links[linkAt + LINK_PLACE]!;
-    const ring = this.#rings[place >>> LINK_HOLDER_SHIFT]!;
+    const holder = place >>> LINK_HOLDER_SHIFT;
+    const ring = this.#ringOf(holder);
     const to = ring.reserve();
     if (to < 0) return false;
     const words = ring.words;
@@ -174,7 +188,36 @@ export class DecisionSender {
     words[to + DECISION_REASON] = batch[at + MEMORY_REASON]!;
     words[to + DECISION_AT_S] = batch[at + MEMORY_AT_S]!;
     words[to + DECISION_AT_S + 1] = 0;
-    words[to + DECISION_AT_S + 2] = 0;
+    words[to + DECISION_KIND] = kindTo(holder);
+    ring.publish();
+    return true;
+  }
+
+  /**
+   * Asks a witness to commit the decision at memory[at..] (memory layout).
+   * @returns false when there is no room.
+   */
+  askWitness(
+    node: number, memory: Uint32Array, at: number, epoch: number, place: number,
+  ): boolean {
+    const ring = this.#rings[this.#lanes]!;
+    const to = ring.reserve();
+    if (to < 0) return false;
+    for (let word = 0; word < WITNESS_EPOCH; word++) ring.words[to + word] = memory[at + word]!;
+    ring.words[to + WITNESS_EPOCH] = epoch;
+    ring.words[to + WITNESS_PLACE] = place;
+    ring.words[to + DECISION_KIND] = KIND_WITNESS | (node << KIND_NODE_SHIFT);
+    ring.publish();
+    return true;
+  }
+
+  /** Tells an owner that its decision is committed here. @returns false when there is no room. */
+  tellWitnessed(node: number, place: number): boolean {
+    const ring = this.#rings[this.#lanes]!;
+    const to = ring.reserve();
+    if (to < 0) return false;
+    ring.words[to + WITNESS_PLACE] = place;
+    ring.words[to + DECISION_KIND] = KIND_WITNESSED | (node << KIND_NODE_SHIFT);
     ring.publish();
     return true;
   }
@@ -185,4 +228,9 @@ export class DecisionSender {
       if (this.#rings[lane]!.flush()) this.#wakes[lane]!.wake();
     }
   }
+}
+
+function kindTo(holder: number): number {
+  return holder < HOLDER_PEER ? KIND_DECISION
+    : KIND_DECISION | ((holder - HOLDER_PEER) << KIND_NODE_SHIFT);
 }

@@ -19,11 +19,12 @@ import {
 import type { WakeWord } from "../ring/wake-word.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
 import {
-  KEPT_LOST_BACKEND_REFUSED, KEPT_LOST_OUTBOX_LIMIT, KEPT_LOST_RECORD_CORRUPT, keptLostIndex,
+  KEPT_LOST_BACKEND_REFUSED, KEPT_LOST_MESSAGE_SIZE, KEPT_LOST_OUTBOX_LIMIT,
+  KEPT_LOST_RECORD_CORRUPT, keptLostIndex,
 } from "../telemetry/label-values.ts";
 import { KEPT_SPANS_LOST, OUTBOX_SPANS, SPANS_ACKNOWLEDGED } from "../telemetry/metric-table.ts";
 import type { Delivery, SentMessage, Shipment } from "./delivery.ts";
-import { KeptBatch } from "./kept-batch.ts";
+import { KeptBatch, PARTS_OF_LARGE } from "./kept-batch.ts";
 import { RecordMessages, UNREADABLE, type RecordMessagesParts } from "./record-messages.ts";
 
 /** Outbox messages that go back to a ring in a turn, and unanswered shipments that are copied. */
@@ -34,10 +35,17 @@ const COPY_PERIOD_MS = 500;
 /** A kept store this full sends what blocked forwarders wait for to their outboxes at once. */
 const CROWDED_SHARE = 0.5;
 const SCRATCH_BYTES = 1024 * 1024;
+/** A record with this many parts is large: its kept parts are gathered for a while. */
+const LARGE_PARTS = 16_384;
+/** So many are gathered where other lanes or nodes judge too: a record is read once for them. */
+const GATHERED_PARTS = 16_384;
+const GATHER_MS = 250;
 
 export interface DeliveriesParts extends RecordMessagesParts {
   readonly forwarderWake: WakeWord;
   readonly counters: CounterBlock<"lane">;
+  /** Traces of this lane's records are judged by other lanes or nodes as well. */
+  readonly hasOtherOwners: boolean;
 }
 
 /** Written by its lane only. */
@@ -103,13 +111,35 @@ export class Deliveries {
       return (delivery.blocked(nowMs) || crowded) && this.#divert(delivery);
     }
     if (delivery.partial !== null && !this.#sendRest(delivery)) return true;
-    return this.#sendBatch(delivery, nowMs) > 0;
+    const large = this.#isLarge(delivery.firstWaiting);
+    if (this.#gathers(delivery, nowMs, large)) return false;
+    delivery.gathersSinceMs = -1;
+    return this.#sendBatch(delivery, nowMs, large) > 0;
+  }
+
+  #isLarge(entry: number): boolean {
+    if (entry === 0) return false;
+    const { kept, log } = this.#in;
+    const at = entry * DECISION_WORDS;
+    const states = log.states(kept.words[at + DECISION_GENERATION]!);
+    return (states?.partsOf(kept.words[at + DECISION_ENTRY]!) ?? 0) >= LARGE_PARTS
+      && !kept.isWholeRecord(entry);
+  }
+
+  /** True while more parts are waited for: decisions come a turn's worth, and from several. */
+  #gathers(delivery: Delivery, nowMs: number, large: boolean): boolean {
+    const { hasOtherOwners, kept } = this.#in;
+    const most = large ? PARTS_OF_LARGE : hasOtherOwners ? GATHERED_PARTS : 0;
+    if (!this.replays || delivery.waiting === 0 || delivery.waiting >= most) return false;
+    if (!large && kept.isWholeRecord(delivery.firstWaiting)) return false;
+    if (delivery.gathersSinceMs < 0) delivery.gathersSinceMs = nowMs;
+    return nowMs - delivery.gathersSinceMs < GATHER_MS;
   }
 
   /** Sends waiting parts, record by record. @returns parts that went. */
-  #sendBatch(delivery: Delivery, nowMs: number): number {
+  #sendBatch(delivery: Delivery, nowMs: number, large: boolean): number {
     const { log } = this.#in;
-    const count = this.#batch.take(delivery);
+    const count = this.#batch.take(delivery, large);
     let at = 0;
     let room = true;
     const sendRun = (end: number): void => {
@@ -169,6 +199,10 @@ export class Deliveries {
   #putRing(delivery: Delivery, shipment: Shipment, bytes: number): boolean {
     const id = this.#nextMessage;
     const { spans } = this.#messages;
+    if (!delivery.fits(bytes)) {
+      this.#countLost(delivery.slot, KEPT_LOST_MESSAGE_SIZE, spans);
+      return true;
+    }
     const at = delivery.reserve(id, spans, bytes);
     if (at < 0) return false;
     const end = this.#messages.write(delivery.ring.bytes, at);
@@ -188,7 +222,7 @@ export class Deliveries {
   /** Moves what waits to the outbox: rendered, committed there, then settled here. */
   #divert(delivery: Delivery): boolean {
     const { outbox, partial } = delivery;
-    const count = this.#batch.take(delivery);
+    const count = this.#batch.take(delivery, this.#isLarge(delivery.firstWaiting));
     const unreadable: Uint32Array[] = [];
     const readable: Uint32Array[] = [];
     const status = outbox.transact(() => {
@@ -279,6 +313,11 @@ export class Deliveries {
     if (message === null) return false;
     const bytes = message.end - message.at;
     const { spans } = message;
+    if (!delivery.fits(bytes)) {
+      this.#countLost(delivery.slot, KEPT_LOST_MESSAGE_SIZE, spans);
+      outbox.acknowledge(outbox.take());
+      return true;
+    }
     const at = delivery.reserve(this.#nextMessage, spans, bytes);
     if (at < 0) return false;
     copyBytes(message.bytes, message.at, message.end, delivery.ring.bytes, at);

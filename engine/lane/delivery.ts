@@ -62,6 +62,8 @@ export class Delivery {
   readonly inFlight = new Map<number, SentMessage>();
   /** When the ring refused and nothing was acknowledged since; -1 = it takes. */
   blockedSinceMs = -1;
+  /** Since when it waits for more parts of the same records; -1 = it does not. */
+  gathersSinceMs = -1;
   #corruptSpansTaken = 0;
 
   constructor(
@@ -72,9 +74,13 @@ export class Delivery {
     this.ring = ring;
     this.outbox = outbox;
     this.outboxAfterMs = outboxAfterMs;
-    const capacity = 2 ** Math.ceil(Math.log2(entriesMax + 1));
-    this.#queue = new Uint32Array(capacity);
-    this.#mask = capacity - 1;
+    this.#queue = new Uint32Array(Delivery.bytesFor(entriesMax) / 4);
+    this.#mask = this.#queue.length - 1;
+  }
+
+  /** Bytes of the queue of kept parts. */
+  static bytesFor(entriesMax: number): number {
+    return 4 * 2 ** Math.ceil(Math.log2(entriesMax + 1));
   }
 
   /** Spans of outbox messages that could not be read, once each. */
@@ -97,6 +103,11 @@ export class Delivery {
   /** Nothing more goes to the ring now: all is there, or it takes no more. */
   get handedOver(): boolean {
     return (this.waiting === 0 && this.partial === null) || !this.hasCredit;
+  }
+
+  /** The kept part that waits first; 0 = none does. */
+  get firstWaiting(): number {
+    return this.waiting === 0 ? 0 : this.#queue[this.#head & this.#mask]!;
   }
 
   /** Adds a kept part; the kept store bounds the queue, but for what a recovery found. */
@@ -138,6 +149,11 @@ export class Delivery {
     for (let at = 0; at < entries.length; at++) {
       this.#queue[(this.#head + at) & this.#mask] = entries[at]!;
     }
+  }
+
+  /** False for a message that is larger than the ring ever takes. */
+  fits(payloadBytes: number): boolean {
+    return MESSAGE_PAYLOAD_AT + payloadBytes <= this.ring.messageBytesMax;
   }
 
   /** True when the ring may take another message. */

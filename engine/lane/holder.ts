@@ -14,9 +14,11 @@ import {
   DECISION_VOTES_0, DECISION_WORDS, FORWARDERS_MAX,
 } from "../part/decision-layout.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
-import { KEPT_NO_SAMPLER, keptByPolicy, keptWithoutPolicy } from "../telemetry/label-values.ts";
 import {
-  OUTBOX_SPANS, SPANS_DROPPED, SPANS_IN_FLIGHT, SPANS_KEPT,
+  EVICTED_STORAGE_SAMPLED, evictedIndex, KEPT_NO_SAMPLER, keptByPolicy, keptWithoutPolicy,
+} from "../telemetry/label-values.ts";
+import {
+  OUTBOX_SPANS, SPANS_DROPPED, SPANS_EVICTED, SPANS_IN_FLIGHT, SPANS_KEPT,
 } from "../telemetry/metric-table.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { WHOLE_RECORD, type KeptStore } from "./kept-store.ts";
@@ -50,12 +52,13 @@ export class Holder {
   #markCount = 0;
   #stagedRecordSpans = 0;
 
-  constructor(parts: HolderParts, samplersMask: number, allMask: number) {
-    assert((samplersMask & allMask) === 0, "a forwarder has a sampler or none");
+  /** @param masks of forwarders: with a sampler, and without. */
+  constructor(parts: HolderParts, masks: { readonly samplers: number; readonly all: number }) {
+    assert((masks.samplers & masks.all) === 0, "a forwarder has a sampler or none");
     this.#parts = parts;
-    this.samplersMask = samplersMask;
-    this.allMask = allMask;
-    this.initialState = (samplersMask | (allMask << 16)) >>> 0;
+    this.samplersMask = masks.samplers;
+    this.allMask = masks.all;
+    this.initialState = (masks.samplers | (masks.all << 16)) >>> 0;
   }
 
   /** True when a decision or a record can be taken now. */
@@ -164,6 +167,16 @@ export class Holder {
       if ((this.allMask & (1 << slot)) === 0) continue;
       counters.addAt(SPANS_KEPT, keptWithoutPolicy(KEPT_NO_SAMPLER, slot), spans);
       counters.addAt(OUTBOX_SPANS, slot, spans);
+    }
+  }
+
+  /** Spans were acknowledged and not stored: no forwarder gets them. */
+  countEvicted(spans: number): void {
+    if (spans === 0) return;
+    const all = this.samplersMask | this.allMask;
+    for (let slot = 0; slot < FORWARDERS_MAX; slot++) {
+      if ((all & (1 << slot)) === 0) continue;
+      this.#parts.counters.addAt(SPANS_EVICTED, evictedIndex(slot, EVICTED_STORAGE_SAMPLED), spans);
     }
   }
 

@@ -9,10 +9,12 @@ import {
   DECISION_GENERATION, DECISION_INDEX, DECISION_WORDS,
 } from "../part/decision-layout.ts";
 import {
-  DECISIONS_FORGOTTEN, DECISIONS_REMEMBERED, LOG_BYTES, LOG_GENERATIONS, OUTBOX_BYTES,
-  GENERATIONS_SET_ASIDE, RECORDS_CORRUPT, RECORDS_LOST, TRACE_ROWS_MAX, VALUES_UNTESTED,
+  DECISIONS_FORGOTTEN, DECISIONS_REMEMBERED, GENERATIONS_SET_ASIDE, LOG_BYTES, LOG_GENERATIONS,
+  MEMORY_PRESSURE, OUTBOX_BYTES, RECORDS_CORRUPT, RECORDS_LOST, STORAGE_BYTES,
+  STORAGE_LIMIT_BYTES, STORAGE_PRESSURE, STORED_SHARE, TRACE_ROWS_MAX, VALUES_UNTESTED,
 } from "../telemetry/metric-table.ts";
 import { STORAGE_LOG } from "../log/storage-account.ts";
+import { PHASE_SENT, PRESSURE_NONE, PRESSURE_REFUSE } from "./control.ts";
 import { WHOLE_RECORD } from "./kept-store.ts";
 import { LaneClock } from "./lane-clock.ts";
 import type { LaneParts } from "./lane-parts.ts";
@@ -30,7 +32,8 @@ const SET_ASIDE = "a damaged generation was set aside; its undecided spans are l
 const CORRUPT = "entries of the log failed their checksum and were skipped: check the disk";
 const FULL = "the disk is full: spans are refused with 503 until space is free; nothing that was"
   + " acknowledged is lost";
-const FAILED = "a commit failed: spans are refused with 503 until one succeeds; look at the disk";
+const FAILED = "a commit failed: spans are refused with 503 until one succeeds; look at the disk of"
+  + " the directory, and at the kernel's log";
 /** The same failure is reported once in this time. */
 const FAILURE_REPORT_MS = 10_000;
 
@@ -61,10 +64,12 @@ export class Housekeeping {
   }
 
   #retire(): void {
-    const { log, memory, clock } = this.#in;
+    const { log, memory, clock, control } = this.#in;
     memory.age(LaneClock.low(clock.nowMs), AGED_PER_RUN);
     log.rotateIfDue();
-    if (log.retirable() > 0) {
+    if (control.pressure !== PRESSURE_NONE) log.sealIfSettled();
+    // Not before every lane has logged what this log passed on to it.
+    if (log.retirable() > 0 && control.allReached(PHASE_SENT)) {
       const status = log.retire(this.#carrier, RETIRED_PER_TURN);
       if (status !== LOG_OK) this.reportFailure(status);
     }
@@ -103,8 +108,25 @@ export class Housekeeping {
     for (const delivery of deliveries.list) {
       counters.setAt(OUTBOX_BYTES, delivery.slot, delivery.outbox.bytesOnDisk());
     }
-    control.setStorageBytes(plan.lane, storage.total());
+    this.publishStorage();
+    if (plan.lane === 0) this.#limitGauges();
     control.setQuiet(plan.lane, this.#in.quiet());
+  }
+
+  /** What the lane has on disk, for all who look whether there is room. */
+  publishStorage(): void {
+    const { control, plan, storage } = this.#in;
+    control.setStorageBytes(plan.lane, storage.total());
+  }
+
+  /** Of the whole process; one lane says them. */
+  #limitGauges(): void {
+    const { control, counters } = this.#in;
+    counters.set(STORAGE_BYTES, control.storageBytes());
+    counters.set(STORAGE_LIMIT_BYTES, control.storageLimitBytes);
+    counters.set(STORAGE_PRESSURE, degreeOf(control.pressure));
+    counters.set(STORED_SHARE, 2 ** -control.samplingLevel);
+    counters.set(MEMORY_PRESSURE, degreeOf(control.memoryPressure));
   }
 
   /** Says what recovery found. */
@@ -123,7 +145,8 @@ export class Housekeeping {
     }
     if (report.corruptEntries > 0) {
       reporter.say("error", CORRUPT, {
-        lane, entries: report.corruptEntries, lostRecords: report.lostRecords,
+        lane, directory: plan.dataDirectory, entries: report.corruptEntries,
+        lostRecords: report.lostRecords,
       });
     }
   }
@@ -135,9 +158,15 @@ export class Housekeeping {
     if (clock.nowMs - this.#failureReportedMs < FAILURE_REPORT_MS) return;
     this.#failureReportedMs = clock.nowMs;
     reporter.say("error", status === LOG_FULL ? FULL : FAILED, {
-      lane: plan.lane, failures: this.#failuresSince,
+      lane: plan.lane, directory: plan.dataDirectory, failures: this.#failuresSince,
       reason: log.lastError?.message ?? "no space left",
     });
     this.#failuresSince = 0;
   }
+}
+
+/** A pressure's gauge: 0 none, 1 something gives way, 2 clients are refused. */
+function degreeOf(pressure: number): number {
+  if (pressure === PRESSURE_NONE) return 0;
+  return (pressure & PRESSURE_REFUSE) === 0 ? 1 : 2;
 }

@@ -13,19 +13,21 @@ import type { ByteRingConsumer } from "../ring/byte-ring.ts";
 import {
   COMPLETION_REASON, COMPLETION_REJECTED, COMPLETION_REQUEST, COMPLETION_VERDICT,
   COMPLETION_WORDS, ENCODING_GZIP, ENCODING_NONE, PAYLOAD_BODY_BYTES, PAYLOAD_ENCODING,
-  PAYLOAD_HEADER_BYTES, PAYLOAD_REQUEST,
+  PAYLOAD_FORMAT, PAYLOAD_HEADER_BYTES, PAYLOAD_REQUEST,
 } from "../ring/payload-layout.ts";
 import type { SlotRingProducer } from "../ring/slot-ring.ts";
 import type { WakeWord } from "../ring/wake-word.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
-import { PROTOCOL_OTLP_HTTP, REFUSED_INVALID_ID } from "../telemetry/label-values.ts";
+import { PROTOCOL_NAMES, REFUSED_INVALID_ID, protocolOf } from "../telemetry/label-values.ts";
 import {
-  PAYLOADS_RECEIVED, PAYLOAD_BYTES_RECEIVED, SPANS_RECEIVED, SPANS_REFUSED,
+  PAYLOADS_RECEIVED, PAYLOADS_SHED, PAYLOAD_BYTES_RECEIVED, SPANS_RECEIVED, SPANS_REFUSED,
 } from "../telemetry/metric-table.ts";
-import { scanOtlpProto, SCAN_OK } from "../wire/otlp-proto/scan.ts";
 import type { RecordIndex } from "../wire/record-index.ts";
+import { SCAN_OK } from "../wire/scan-codes.ts";
+import { scanPayload } from "../wire/scan-payload.ts";
 import type { Holder } from "./holder.ts";
 import type { PartSender } from "./part-sender.ts";
+import type { StorageSampler } from "./storage-sampler.ts";
 
 /**
  * Bytes of payloads, inflated, in one commit: enough to make its fixed cost small, little enough to
@@ -47,6 +49,7 @@ export interface IntakeParts {
   readonly holder: Holder;
   readonly parts: PartSender;
   readonly counters: CounterBlock<"lane">;
+  readonly sampler: StorageSampler;
 }
 
 /** Takes payloads. Written by its lane only. */
@@ -64,9 +67,12 @@ export class Intake {
   readonly #staged = new Uint32Array(PAYLOADS_PER_COMMIT * COMPLETION_WORDS);
   #stagedCount = 0;
   #stagedSpans = 0;
+  /** Of these, and of the payloads, by PROTOCOL_. */
+  readonly #spansByProtocol = new Uint32Array(PROTOCOL_NAMES.length);
+  readonly #payloadsByProtocol = new Uint32Array(PROTOCOL_NAMES.length);
   #stagedRefused = 0;
   #stagedBytes = 0;
-  #stagedAccepted = 0;
+  #stagedEvicted = 0;
 
   constructor(parts: IntakeParts, limits: { bodyBytesMax: number; inflateRatioMax: number }) {
     this.#in = parts;
@@ -85,8 +91,16 @@ export class Intake {
     return this.#in.payloads.usedBytes() === 0 && this.#stagedCount === 0;
   }
 
-  /** Inside a transaction: takes payloads up to the bounds of a commit. */
-  take(): void {
+  /** Bytes of the payloads that the commit under way accepts. */
+  get stagedBytes(): number {
+    return this.#stagedBytes;
+  }
+
+  /**
+   * Inside a transaction: takes payloads up to the bounds of a commit.
+   * @param samplingLevel of new traces one in 2^level is stored.
+   */
+  take(samplingLevel: number): void {
     assert(this.#stagedCount === 0, "the last commit's completions are out");
     const { payloads, completions, parts, holder } = this.#in;
     const most = Math.min(PAYLOADS_PER_COMMIT, completions.free());
@@ -95,21 +109,23 @@ export class Intake {
       if (parts.hasRest || !holder.roomForRecord()) return;
       const at = payloads.peek();
       if (at < 0) return;
-      this.#takeOne(at);
+      this.#takeOne(at, samplingLevel);
       bytes += Math.max(payloads.messageBytes, this.#inflatedBytes);
       payloads.advance();
     }
   }
 
-  #takeOne(at: number): void {
+  #takeOne(at: number, samplingLevel: number): void {
     const { words } = this.#in.payloads;
     const head = at >>> 2;
     const verdict = this.#load(
       at, words[head + PAYLOAD_BODY_BYTES]!, words[head + PAYLOAD_ENCODING]!);
+    const format = words[head + PAYLOAD_FORMAT]!;
     let reason = 0;
     let final: Verdict = verdict;
     if (verdict === ACCEPTED) {
-      reason = scanOtlpProto(this.#bytes, this.#at, this.#end, this.#in.matcher, this.#in.index);
+      reason = scanPayload(
+        format, this.#bytes, this.#at, this.#end, this.#in.matcher, this.#in.index);
       if (reason !== SCAN_OK) final = MALFORMED;
       else if (this.#in.index.refusedSpans > 0) final = PARTIAL;
     }
@@ -120,16 +136,28 @@ export class Intake {
     this.#staged[to + COMPLETION_REASON] = reason;
     this.#stagedCount++;
     if (final !== ACCEPTED && final !== PARTIAL) return;
-    this.#stagedAccepted++;
+    const protocol = protocolOf(format);
+    this.#payloadsByProtocol[protocol] = this.#payloadsByProtocol[protocol]! + 1;
     this.#stagedRefused += this.#in.index.refusedSpans;
     this.#stagedBytes += this.#end - this.#at;
     if (this.#in.index.partCount === 0) return;
-    this.#append();
+    this.#spansByProtocol[protocol] = this.#spansByProtocol[protocol]! + this.#in.index.spanCount;
+    if (samplingLevel === 0) this.#append(this.#bytes, this.#at, this.#end, this.#in.index);
+    else this.#appendShare(format, samplingLevel);
   }
 
-  #append(): void {
-    const { log, index, holder, parts } = this.#in;
-    const entry = log.appendRecord(this.#bytes, this.#at, this.#end, index, holder.initialState);
+  /** Storage is short: only a share of the new traces is stored, what is not is counted. */
+  #appendShare(format: number, level: number): void {
+    const { sampler, index } = this.#in;
+    const evicted = sampler.sample(
+      format, this.#bytes, this.#at, this.#end, index, level);
+    this.#stagedEvicted += evicted;
+    if (evicted < index.spanCount) this.#append(sampler.bytes, 0, sampler.end, sampler.index);
+  }
+
+  #append(bytes: Uint8Array, at: number, end: number, index: RecordIndex): void {
+    const { log, holder, parts } = this.#in;
+    const entry = log.appendRecord(bytes, at, end, index, holder.initialState);
     this.#stagedSpans += index.spanCount;
     holder.stageRecord(log.openGeneration, entry, index.spanCount);
     if (holder.samplersMask !== 0) {
@@ -171,10 +199,13 @@ export class Intake {
   committed(): void {
     if (this.#stagedCount === 0) return;
     const { counters } = this.#in;
-    counters.addAt(SPANS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedSpans);
-    counters.addAt(PAYLOADS_RECEIVED, PROTOCOL_OTLP_HTTP, this.#stagedAccepted);
+    for (let protocol = 0; protocol < PROTOCOL_NAMES.length; protocol++) {
+      counters.addAt(SPANS_RECEIVED, protocol, this.#spansByProtocol[protocol]!);
+      counters.addAt(PAYLOADS_RECEIVED, protocol, this.#payloadsByProtocol[protocol]!);
+    }
     counters.add(PAYLOAD_BYTES_RECEIVED, this.#stagedBytes);
     counters.addAt(SPANS_REFUSED, REFUSED_INVALID_ID, this.#stagedRefused);
+    this.#in.holder.countEvicted(this.#stagedEvicted);
     this.#answer();
   }
 
@@ -190,12 +221,15 @@ export class Intake {
       this.#staged[at + COMPLETION_VERDICT] = UNAVAILABLE;
       this.#staged[at + COMPLETION_REJECTED] = 0;
     }
-    this.#in.counters.addAt(SPANS_REFUSED, reason, this.#stagedSpans);
+    this.#in.counters.addAt(SPANS_REFUSED, reason, this.#stagedSpans + this.#stagedEvicted);
     this.#answer();
   }
 
-  /** Outside a transaction, under storage pressure: answers what waits without reading it. */
-  refuseWaiting(): number {
+  /**
+   * Outside a transaction, under pressure: answers what waits without reading it.
+   * @param reason a SHED_ reason.
+   */
+  refuseWaiting(reason: number): number {
     assert(this.#stagedCount === 0, "the last commit's completions are out");
     const { payloads, completions } = this.#in;
     const most = Math.min(PAYLOADS_PER_COMMIT, completions.free());
@@ -211,6 +245,7 @@ export class Intake {
       payloads.advance();
     }
     const refused = this.#stagedCount;
+    this.#in.counters.addAt(PAYLOADS_SHED, reason, refused);
     this.#answer();
     return refused;
   }
@@ -229,7 +264,9 @@ export class Intake {
     this.#stagedSpans = 0;
     this.#stagedRefused = 0;
     this.#stagedBytes = 0;
-    this.#stagedAccepted = 0;
+    this.#stagedEvicted = 0;
+    this.#spansByProtocol.fill(0);
+    this.#payloadsByProtocol.fill(0);
     payloads.releaseAll();
     if (completions.flush()) door.wake();
   }

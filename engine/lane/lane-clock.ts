@@ -1,7 +1,10 @@
+import { DECISION_TICK_MS } from "../../config/limits.ts";
+
 /**
  * A lane's monotonic clock. It starts above the longest wait, so that "first seen" of a trace that
  * is older than the process is never negative. Tables keep its low 32 bits; differences do not
- * wrap.
+ * wrap. Its decision ticks begin when the wall clock's do: lanes and nodes that share the traces of
+ * a record judge them at the same time, and who holds it reads it once.
  */
 export class LaneClock {
   readonly #originMs: number;
@@ -11,7 +14,10 @@ export class LaneClock {
   wallMs = 0;
 
   constructor(longestWaitMs: number) {
-    this.#originMs = longestWaitMs + 1_000 - performance.now();
+    const startMs = longestWaitMs + 1_000;
+    const sinceTickMs = Date.now() % DECISION_TICK_MS;
+    const alignedMs = Math.ceil(startMs / DECISION_TICK_MS) * DECISION_TICK_MS + sinceTickMs;
+    this.#originMs = alignedMs - performance.now();
     this.tick();
   }
 

@@ -38,10 +38,7 @@ export class LaneInquiry {
    * Asks the owner of a trace. @param traceId 32 hex digits. @returns null when it knows nothing.
    */
   async ask(traceId: string): Promise<TraceReport | null> {
-    const words = new Uint32Array(4);
-    for (let word = 0; word < 4; word++) {
-      words[word] = Number.parseInt(traceId.slice(word * 8, word * 8 + 8), 16);
-    }
+    const words = wordsOf(traceId);
     const lane = shardOf(words, 0) % this.#questions.length;
     const ring = this.#questions[lane]!; // lane < lanes
     const at = ring.reserve();
@@ -77,4 +74,15 @@ export class LaneInquiry {
     this.#waiting.delete(report.question);
     resolve(report.trace);
   }
+}
+
+function wordsOf(traceId: string): Uint32Array {
+  return Uint32Array.from({ length: 4 }, (_, word) => {
+    return Number.parseInt(traceId.slice(word * 8, word * 8 + 8), 16);
+  });
+}
+
+/** Shard of a trace id of 32 hex digits. */
+export function shardOfHex(traceId: string): number {
+  return shardOf(wordsOf(traceId), 0);
 }

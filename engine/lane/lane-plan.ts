@@ -67,6 +67,9 @@ export interface LaneMemory {
   };
   readonly payloads: SharedArrayBuffer;
   readonly completions: SharedArrayBuffer;
+  /** What the coordinator says of the cluster; null on a single node. */
+  readonly cluster: SharedArrayBuffer | null;
+  /** In a cluster each of these four has one ring more, to or from the coordinator. */
   readonly partsTo: readonly SharedArrayBuffer[];
   readonly partsFrom: readonly SharedArrayBuffer[];
   readonly decisionsTo: readonly SharedArrayBuffer[];

@@ -1,37 +1,33 @@
 // What a former process left, brought back to life: decisions to the memories of the shards'
 // present owners, kept parts that still owe to the deliveries, undecided parts to their owners
-// again.
+// again (FoldAgain).
 //
 // Phases: load (all lanes, while each drains what the others send it) → every undecided part is
 // sent again → the doors open.
 
-import { assert } from "../base/assert.ts";
 import { shardOf } from "../hash/shard-of.ts";
 import { KIND_DECISIONS, KIND_KEPT, type WordsKind } from "../log/entry-layout.ts";
 import type { LaneLog } from "../log/lane-log.ts";
 import { UNDECIDED_BITS } from "../log/part-states.ts";
 import type { PartStates } from "../log/part-states.ts";
 import type { RecoveryReport } from "../log/recovery.ts";
-import type { AttributeMatcher } from "../part/attribute-matcher.ts";
 import {
   DECISION_ENTRY, DECISION_GENERATION, DECISION_INDEX, DECISION_MASKS, DECISION_REASON,
   DECISION_WORDS, FORWARDERS_MAX,
 } from "../part/decision-layout.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
 import {
-  KEPT_LOST_FORWARDER_REMOVED, keptLostIndex, LOST_FORWARDER_REMOVED, LOST_RECORD_CORRUPT,
-  lostIndex,
+  KEPT_LOST_FORWARDER_REMOVED, keptLostIndex, LOST_FORWARDER_REMOVED, lostIndex,
 } from "../telemetry/label-values.ts";
 import {
   KEPT_SPANS_LOST, KEPT_SPANS_REPLAYED, OUTBOX_SPANS, SPANS_IN_FLIGHT, SPANS_LOST, SPANS_REPLAYED,
 } from "../telemetry/metric-table.ts";
 import { KIND_FINGERPRINT, KIND_REMEMBERED } from "../part/part-layout.ts";
-import { LOADED, type DecisionMemory } from "../traces/decision-memory.ts";
+import { LOADED, shardOfFingerprint, type DecisionMemory } from "../traces/decision-memory.ts";
 import {
-  BATCH_FULL, BATCH_HEADER_WORDS, FINGERPRINT_WORDS, MEMORY_MASKS, MEMORY_REASON, MEMORY_WORDS,
+  BATCH_FULL, BATCH_HEADER_WORDS, FINGERPRINT_CHECK, FINGERPRINT_HASH, FINGERPRINT_MASKS,
+  FINGERPRINT_WORDS, MEMORY_MASKS, MEMORY_REASON, MEMORY_WORDS,
 } from "../traces/memory-layout.ts";
-import { scanOtlpProto, SCAN_OK } from "../wire/otlp-proto/scan.ts";
-import type { RecordIndex } from "../wire/record-index.ts";
 import { WHOLE_RECORD, type KeptStore } from "./kept-store.ts";
 import type { LaneClock } from "./lane-clock.ts";
 import { decodeLogMeta } from "./log-meta.ts";
@@ -46,8 +42,6 @@ export interface LaneRecoveryParts {
   readonly memory: DecisionMemory;
   readonly kept: KeptStore;
   readonly policySets: PolicySets;
-  readonly matcher: AttributeMatcher;
-  readonly index: RecordIndex;
   readonly sender: PartSender;
   readonly clock: LaneClock;
   readonly counters: CounterBlock<"lane">;
@@ -73,17 +67,9 @@ export class LaneRecovery {
   /** Forwarders that a part's KEPT words were found for, by part. */
   readonly #covered = new Map<string, number>();
   readonly #entries: number[] = [];
-  // The walk that sends undecided parts: generation, record, part.
-  #walk: number[] = [];
-  #walkAt = 0;
+  /** Generations after this one are of this run. */
+  #lastRecovered = 0;
   #passed = 0;
-  #entry = 0;
-  #part = 0;
-  #loaded = false;
-  // The record that the index holds, its bits those of the current policy set; entry 0 = none.
-  #heldGeneration = 0;
-  #heldEntry = 0;
-  #heldArrivalMs = 0;
   #pause: (full: boolean) => void = () => undefined;
 
   constructor(parts: LaneRecoveryParts, lane: number, lanes: number, masks: Masks) {
@@ -104,8 +90,8 @@ export class LaneRecovery {
       onMeta: (generation, bytes, at, end) => this.#takeMeta(generation, bytes, at, end),
       onWords: (kind, words, count, generation) => this.#takeWords(kind, words, count, generation),
     });
-    this.#walk = log.generations();
-    for (const generation of this.#walk) {
+    for (const generation of log.generations()) {
+      this.#lastRecovered = generation;
       this.#settleStates(generation, log.states(generation)!); // just listed
     }
     this.#covered.clear();
@@ -116,7 +102,6 @@ export class LaneRecovery {
   queueKept(queue: (entry: number) => void): void {
     for (const entry of this.#entries) queue(entry);
     this.#entries.length = 0;
-    this.#loaded = true;
   }
 
   #takeMeta(generation: number, bytes: Uint8Array, at: number, end: number): void {
@@ -147,28 +132,30 @@ export class LaneRecovery {
     }
   }
 
-  /**
-   * Decisions exported again: in full each to its owner; fingerprints, which do not say, to all.
-   */
+  /** Decisions exported again, each to the lane that owns its shard. */
   #takeMemory(words: Uint32Array, count: number, generation: number): void {
-    const { memory, clock } = this.#in;
-    if (memory.checkBatch(words, 0, count) !== LOADED) return; // of another seed: a copied log
+    const { memory } = this.#in;
+    // Fingerprints of another seed (a copied log), or of the version that did not say their shards.
+    if (memory.checkBatch(words, 0, count) !== LOADED) return;
     if ((words[0]! & 0xff) === BATCH_FULL) {
       this.#takeDecisions(words, BATCH_HEADER_WORDS, count, generation);
       return;
     }
-    memory.load(words, 0, count, clock.nowMs, Math.floor(clock.wallMs / 1000));
-    if (this.#lanesOf.get(generation) === this.#lanes) return;
     const batch = new Uint32Array(BATCH_HEADER_WORDS + FINGERPRINT_WORDS);
+    batch[0] = (words[0]! & 0xffff) | (1 << 16);
+    batch[1] = words[1]!;
+    // Always by the shard: a log adopted by one run may be older than that run's number of lanes.
     for (let at = BATCH_HEADER_WORDS; at < count; at += FINGERPRINT_WORDS) {
-      batch[0] = (words[0]! & 0xffff) | (1 << 16);
-      batch[1] = words[1]!;
+      const owner = shardOfFingerprint(words[at + FINGERPRINT_CHECK]!) % this.#lanes;
+      if (owner === this.#lane) {
+        memory.loadFingerprint(words[at + FINGERPRINT_HASH]!, words[at + FINGERPRINT_CHECK]!,
+          words[at + FINGERPRINT_MASKS]!);
+        continue;
+      }
       for (let word = 0; word < FINGERPRINT_WORDS; word++) {
         batch[BATCH_HEADER_WORDS + word] = words[at + word]!;
       }
-      for (let lane = 0; lane < this.#lanes; lane++) {
-        if (lane !== this.#lane) this.#passOn(lane, batch, 0, batch.length, KIND_FINGERPRINT);
-      }
+      this.#passOn(owner, batch, 0, batch.length, KIND_FINGERPRINT);
     }
   }
 
@@ -281,113 +268,8 @@ export class LaneRecovery {
     this.#entries.push(this.#in.kept.addRecovered(words, 0));
   }
 
-  /**
-   * Sends undecided parts again as far as the owners' rings have room.
-   * @returns true when all are sent.
-   */
-  sendSome(): boolean {
-    assert(this.#loaded, "parts are sent when everything is loaded");
-    while (this.#walkAt < this.#walk.length) {
-      const generation = this.#walk[this.#walkAt]!;
-      const states = this.#in.log.states(generation);
-      if (states !== undefined && !this.#sendGeneration(generation, states)) return false;
-      this.#walkAt++;
-      this.#entry = 0;
-      this.#part = 0;
-    }
-    return true;
-  }
-
-  #sendGeneration(generation: number, states: PartStates): boolean {
-    let room = true;
-    if (this.#entry === 0) this.#entry = states.nextRecord(0, UNDECIDED_BITS);
-    if (this.#entry === 0) return true;
-    this.#in.log.reading(generation, () => {
-      while (room && this.#entry !== 0) {
-        room = this.#sendRecord(generation, states, this.#entry, this.#part, true);
-        if (!room) return;
-        this.#entry = states.nextRecord(this.#entry, UNDECIDED_BITS);
-        this.#part = 0;
-      }
-    });
-    return room;
-  }
-
-  /** Goes on with the record whose parts did not all fit their rings; true when it is out. */
-  sendRest(parts: PartSender, states: PartStates): boolean {
-    let sent = false;
-    this.#in.log.reading(parts.restGeneration, () => {
-      sent = this.#sendRecord(
-        parts.restGeneration, states, parts.restEntry, parts.restIndex, false);
-    });
-    if (!sent) parts.restIndex = this.#part;
-    return sent;
-  }
-
-  /** Sends the undecided parts of one record from `first` on; false when a ring is full. */
-  #sendRecord(
-    generation: number, states: PartStates, entry: number, first: number, again: boolean,
-  ): boolean {
-    const { index, sender, clock } = this.#in;
-    if (!this.#hold(generation, entry, again)) {
-      this.#lose(states, entry);
-      return true;
-    }
-    const ageMs =
-      Math.max(0, Math.min(0xffff_ffff, Math.floor(clock.wallMs - this.#heldArrivalMs)));
-    for (let part = states.nextPart(entry, first, UNDECIDED_BITS); part >= 0;
-      part = states.nextPart(entry, part + 1, UNDECIDED_BITS)) {
-      const undecided = states.state(entry, part) & UNDECIDED_BITS;
-      if (!sender.sendPart(index, part, generation, entry, undecided, ageMs, again)) {
-        this.#part = part;
-        return false;
-      }
-    }
-    return true;
-  }
-
-  /**
-   * Has the record in the index. A record with many parts is gone on with again and again: it is
-   * read once.
-   */
-  #hold(generation: number, entry: number, again: boolean): boolean {
-    if (this.#heldEntry === entry && this.#heldGeneration === generation) return true;
-    this.#heldEntry = 0;
-    const { index, log } = this.#in;
-    const found = log.readIndex(generation, entry);
-    if (found === null || !index.decodeFrom(found.bytes, found.at, found.end)) return false;
-    this.#heldArrivalMs = found.arrivalMs; // before the next read takes the memory
-    const current = !again || this.#policySetNumbers.get(generation)?.[0] === 0;
-    if (!this.#refold(current, generation, entry)) return false;
-    this.#heldGeneration = generation;
-    this.#heldEntry = entry;
-    return true;
-  }
-
-  /** Bits of another policy set mean nothing: scans the payload again. Part numbers stay. */
-  #refold(current: boolean, generation: number, entry: number): boolean {
-    if (current) return true;
-    const { index, log, matcher } = this.#in;
-    const parts = index.partCount;
-    const body = log.readRecord(generation, entry);
-    if (body === null) return false;
-    return scanOtlpProto(body.bytes, body.at, body.end, matcher, index) === SCAN_OK
-      && index.partCount === parts;
-  }
-
-  /** The record is gone: its undecided spans are lost, and counted. */
-  #lose(states: PartStates, entry: number): void {
-    const { counters } = this.#in;
-    for (let part = states.nextPart(entry, 0, UNDECIDED_BITS); part >= 0;
-      part = states.nextPart(entry, part + 1, UNDECIDED_BITS)) {
-      const undecided = states.state(entry, part) & UNDECIDED_BITS;
-      const spans = states.spans(entry, part);
-      for (let slot = 0; slot < FORWARDERS_MAX; slot++) {
-        if ((undecided & (1 << slot)) === 0) continue;
-        counters.addAt(SPANS_IN_FLIGHT, slot, -spans);
-        counters.addAt(SPANS_LOST, lostIndex(slot, LOST_RECORD_CORRUPT), spans);
-      }
-      states.clear(entry, part, UNDECIDED_BITS);
-    }
+  /** Whether the bits of a generation's parts are those of the loaded policies. */
+  isCurrent(generation: number): boolean {
+    return generation > this.#lastRecovered || this.#policySetNumbers.get(generation)?.[0] === 0;
   }
 }

@@ -1,7 +1,7 @@
 // The owner's side of a lane: rows of undecided traces, their timers, their decisions.
 //
-//   part ─► fold into the trace's row, link ─► timer ─► judge ─► batch ─► commit ─► tell the
-// holders
+//   part ─► fold into the trace's row, link ─► timer ─► judge ─► batch (─► witnesses) ─► commit
+//     ─► tell the holders
 //
 // One batch of decisions is under way at a time: judged, staged for the log, committed, sent.
 // Nothing is judged while the last batch is not sent, so a holder that cannot take decisions slows
@@ -9,46 +9,50 @@
 
 import { DECISION_TICK_MS } from "../../config/limits.ts";
 import {
-  DECISION_INCOMPLETE, TRIGGER_BYTE_LIMIT, TRIGGER_MEMORY, TRIGGER_ROOT, TRIGGER_SETTLED,
+  DECISION_INCOMPLETE, TRIGGER_MEMORY, TRIGGER_ROOT, TRIGGER_SETTLED,
   TRIGGER_SHUTDOWN, TRIGGER_SPAN_LIMIT, TRIGGER_WAIT, VOTE_WORDS,
 } from "../part/decision-layout.ts";
 import {
   FLAG_ROOT, MESSAGE_AGE_MS, MESSAGE_AGAIN, MESSAGE_ENTRY, MESSAGE_GENERATION, MESSAGE_HOLDER,
-  MESSAGE_INDEX, MESSAGE_UNDECIDED, MESSAGE_UNDECIDED_BITS, PART_BYTES, PART_FLAGS, PART_SPANS,
+  MESSAGE_INDEX, MESSAGE_UNDECIDED, MESSAGE_UNDECIDED_BITS, PART_BYTES, PART_FLAGS,
 } from "../part/part-layout.ts";
 import type { PolicySet } from "../sampling/compile.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
 import { decisionIndex } from "../telemetry/label-values.ts";
 import {
-  DECISIONS, DECISION_LAG_SECONDS, PART_LINKS, PRESSURE_DECISIONS, TRACES_LIVE,
+  DECISIONS, DECISION_LAG_SECONDS, GATES_FORCED, PART_LINKS, PRESSURE_DECISIONS, TRACES_LIVE,
 } from "../telemetry/metric-table.ts";
-import type { DecisionMemory } from "../traces/decision-memory.ts";
+import { UNKNOWN, type DecisionMemory } from "../traces/decision-memory.ts";
 import {
   MEMORY_AT_S, MEMORY_MASKS, MEMORY_REASON, MEMORY_VOTES_0, MEMORY_WORDS,
 } from "../traces/memory-layout.ts";
-import { ROW_DEADLINE, ROW_SEEN_MS, ROW_UNDECIDED, ROW_WORDS } from "../traces/row-layout.ts";
-import { TimerWheel } from "../traces/timer-wheel.ts";
+import {
+  ROW_LINKS, ROW_SEEN_MS, ROW_UNDECIDED, ROW_WORDS,
+} from "../traces/row-layout.ts";
 import type { TraceTable } from "../traces/trace-table.ts";
+import { SELF } from "../cluster/cluster-words.ts";
+import { shardOf } from "../hash/shard-of.ts";
 import type { DecisionSender } from "./decision-sender.ts";
 import { LaneClock } from "./lane-clock.ts";
+import {
+  RowDeadlines, TRIGGER_MASK, TRIGGER_PENDING, TRIGGER_SHIFT,
+} from "./row-deadlines.ts";
 import type { SamplerClock } from "./sampler-clock.ts";
+import type { MapChange, ShardTable } from "./shard-table.ts";
+import { TableBounds } from "./table-bounds.ts";
+import type { WitnessDesk } from "./witness-desk.ts";
 
 /** Decisions of a turn: at a few microseconds each, a turn stays well below 10 ms. */
-export const DECISIONS_PER_TURN = 1024;
+const DECISIONS_PER_TURN = 1024;
+/**
+ * In a cluster a batch waits for its witnesses, up to 40 ms, before the next is judged: so many,
+ * that a lane decides on a hundred thousand traces a second.
+ */
+const DECISIONS_PER_BATCH_CLUSTERED = 4096;
 
-// The owner's flags in ROW_UNDECIDED: [16..19] trigger that made the deadline "now",
-// [20..31] ticks from first seen to the root span, plus one; 0 = no root, or later than they can
-// say.
-const TRIGGER_SHIFT = 16;
-const TRIGGER_MASK = 0xf;
-const ROOT_SHIFT = 20;
-const ROOT_TICKS_MAX = 0xfff;
+/** Rows of closed shards that a turn puts off. */
+const PUT_OFF_PER_TURN = 16_384;
 const UNDECIDED = 0xffff;
-/** A table this full makes its soonest traces decide early. */
-const FULL_SHARE = 0.98;
-/** And this is what they make of it. */
-const EASED_SHARE = 0.96;
-
 export interface OwnerParts {
   readonly table: TraceTable;
   readonly memory: DecisionMemory;
@@ -56,26 +60,35 @@ export interface OwnerParts {
   readonly samplers: SamplerClock;
   readonly clock: LaneClock;
   readonly sender: DecisionSender;
+  readonly shards: ShardTable;
+  readonly desk: WitnessDesk;
   readonly counters: CounterBlock<"lane">;
 }
 
 /** Judges the traces of the shards that the lane owns. Written by its lane only. */
 export class Owner {
-  readonly wheel: TimerWheel;
+  /** When each row is judged. */
+  readonly deadlines: RowDeadlines;
   readonly #table: TraceTable;
   readonly #memory: DecisionMemory;
   readonly #policies: PolicySet;
   readonly #samplers: SamplerClock;
   readonly #clock: LaneClock;
   readonly #sender: DecisionSender;
+  readonly #shards: ShardTable;
+  readonly #desk: WitnessDesk;
   readonly #counters: CounterBlock<"lane">;
-  readonly #spansMax: number;
-  readonly #bytesMax: number;
   readonly #votes = new Uint32Array(VOTE_WORDS);
   /** The batch: MEMORY_WORDS of each decision, and the row it is about. */
-  readonly batch = new Uint32Array(DECISIONS_PER_TURN * MEMORY_WORDS);
-  readonly batchRows = new Uint32Array(DECISIONS_PER_TURN);
+  readonly batch: Uint32Array;
+  readonly batchRows: Uint32Array;
   batchCount = 0;
+  /** How full the table may be. */
+  readonly bounds: TableBounds;
+  /** Bytes of spans of the traces that the last decide() judged before their time. */
+  earlyBytes = 0;
+  /** When other nodes' decisions came last, by the lane's clock: rows since then looked for one. */
+  learnedMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     parts: OwnerParts, limits: { spansPerTraceMax: number; bytesPerTraceMax: number },
@@ -87,10 +100,14 @@ export class Owner {
     this.#samplers = parts.samplers;
     this.#clock = parts.clock;
     this.#sender = parts.sender;
+    this.#shards = parts.shards;
+    this.#desk = parts.desk;
     this.#counters = parts.counters;
-    this.#spansMax = limits.spansPerTraceMax;
-    this.#bytesMax = limits.bytesPerTraceMax;
-    this.wheel = new TimerWheel(parts.table, { tickMs: DECISION_TICK_MS, waitMsMax });
+    const most = batchMax(parts.shards);
+    this.batch = new Uint32Array(most * MEMORY_WORDS);
+    this.batchRows = new Uint32Array(most);
+    this.bounds = new TableBounds(parts.table);
+    this.deadlines = new RowDeadlines(parts, limits, waitMsMax);
   }
 
   /** Live rows: traces with a sampler that has not decided, or whose decision is under way. */
@@ -98,19 +115,16 @@ export class Owner {
     return this.#table.rows;
   }
 
-  /** True when traces must decide before their time to make room. */
-  get crowded(): boolean {
-    return this.#table.rows >= this.#table.rowsMax * FULL_SHARE
-      || this.#table.links >= this.#table.linksMax * FULL_SHARE;
-  }
-
   /**
    * Takes the part message at words[at..].
    * @returns false when there is no room: leave it in its ring and decide first.
    */
   takePart(words: Uint32Array, at: number): boolean {
+    // Its holder learns of the map by which it belongs to another node, and sends it there.
+    if (this.#shards.owners[shardOf(words, at)] !== SELF) return true;
     let undecided = words[at + MESSAGE_UNDECIDED]! & MESSAGE_UNDECIDED_BITS;
     let row = this.#table.find(words, at);
+    if (row !== 0 && this.#isLinked(row, words, at)) return true;
     const open = row === 0 ? 0 : this.#table.words[row * ROW_WORDS + ROW_UNDECIDED]! & UNDECIDED;
     if ((undecided & ~open) !== 0) {
       const known = this.#memory.lookup(words, at) === 0 ? 0
@@ -134,8 +148,22 @@ export class Owner {
       if (this.#table.firstLink(row) === 0) this.#table.remove(row);
       return this.#undoLate();
     }
-    this.#fold(row, words, at, undecided);
+    // What is judged already is not opened again: the part is told with the others.
+    this.#fold(row, words, at, this.isPending(row) ? undecided & open : undecided);
     return true;
+  }
+
+  /** Only a part that is sent again can be here already. */
+  #isLinked(row: number, words: Uint32Array, at: number): boolean {
+    return (words[at + MESSAGE_UNDECIDED]! & MESSAGE_AGAIN) !== 0 && this.#table.hasLink(
+      row, words[at + MESSAGE_GENERATION]!, words[at + MESSAGE_ENTRY]!,
+      words[at + MESSAGE_INDEX]!, words[at + MESSAGE_HOLDER]!);
+  }
+
+  /** A batch has a decision on the row that no witness has committed yet: it does not exist. */
+  isPending(row: number): boolean {
+    const flags = this.#table.words[row * ROW_WORDS + ROW_UNDECIDED]!;
+    return ((flags >>> TRIGGER_SHIFT) & TRIGGER_MASK) === TRIGGER_PENDING;
   }
 
   /** A part that is both late and new stays in its ring: it must not be told twice. */
@@ -160,92 +188,58 @@ export class Owner {
       moved = true;
     }
     if (!hadRoot && (words[at + PART_FLAGS]! & FLAG_ROOT) !== 0) {
-      this.#noteRoot(rowAt, ageMs);
+      this.deadlines.noteRoot(rowAt, ageMs);
       moved = true;
     }
-    const trigger = this.#limitReached(rowAt);
-    if (trigger !== 0) this.#hurry(row, trigger);
-    else if (moved) this.#schedule(row);
-  }
-
-  #noteRoot(rowAt: number, ageMs: number): void {
-    const own = this.#table.words;
-    const seenAgoMs = this.#clock.ageOf(own[rowAt + ROW_SEEN_MS]!);
-    const ticks = Math.ceil((seenAgoMs - ageMs) / DECISION_TICK_MS) + 1;
-    if (ticks > ROOT_TICKS_MAX) return; // half an hour after the first span: the wait decides
-    own[rowAt + ROW_UNDECIDED] = own[rowAt + ROW_UNDECIDED]! | (ticks << ROOT_SHIFT);
-  }
-
-  /** Monotonic ms at which the root span came, -1 without one. */
-  #rootAt(rowAt: number, seenMs: number): number {
-    const ticks = this.#table.words[rowAt + ROW_UNDECIDED]! >>> ROOT_SHIFT;
-    return ticks === 0 ? -1 : seenMs + (ticks - 1) * DECISION_TICK_MS;
-  }
-
-  #limitReached(rowAt: number): number {
-    const own = this.#table.words;
-    if (own[rowAt + PART_SPANS]! >= this.#spansMax) return TRIGGER_SPAN_LIMIT;
-    if (own[rowAt + PART_BYTES]! >= this.#bytesMax) return TRIGGER_BYTE_LIMIT;
-    const undecided = own[rowAt + ROW_UNDECIDED]! & UNDECIDED;
-    const { slots } = this.#samplers;
-    for (let index = 0; index < slots.length; index++) {
-      const slot = slots[index]!;
-      if ((undecided & (1 << slot)) === 0) continue;
-      if (!this.#policies.canSettleEarly(own, rowAt, slot)) return 0;
-    }
-    return TRIGGER_SETTLED;
-  }
-
-  /** Makes the row due now. */
-  #hurry(row: number, trigger: number): void {
-    const at = row * ROW_WORDS + ROW_UNDECIDED;
-    const own = this.#table.words;
-    if (((own[at]! >>> TRIGGER_SHIFT) & TRIGGER_MASK) !== 0) return;
-    own[at] = own[at]! | (trigger << TRIGGER_SHIFT);
-    this.wheel.schedule(row, Math.floor(this.#clock.nowMs / DECISION_TICK_MS));
-  }
-
-  #schedule(row: number): void {
-    const rowAt = row * ROW_WORDS;
-    const own = this.#table.words;
-    if (((own[rowAt + ROW_UNDECIDED]! >>> TRIGGER_SHIFT) & TRIGGER_MASK) !== 0) return;
-    const seenMs = this.#clock.nowMs - this.#clock.ageOf(own[rowAt + ROW_SEEN_MS]!);
-    const due = this.#samplers.nextDueAt(own[rowAt + ROW_UNDECIDED]! & UNDECIDED, seenMs,
-      this.#rootAt(rowAt, seenMs));
-    this.wheel.schedule(row, this.wheel.tickAfter(due));
+    const trigger = this.deadlines.limitReached(rowAt);
+    if (trigger !== 0) this.deadlines.hurry(row, trigger);
+    else if (moved) this.deadlines.schedule(row);
   }
 
   /**
-   * Judges traces that are due, at most `quota`, when the last batch is sent.
-   * @param forced a trigger: judge the soonest rows whether due or not; 0 = only what is due.
+   * Judges traces that are due, as many as a batch has room for, when the last one is sent.
+   * @param forced a trigger: judge others too. For want of memory the heaviest, until the table
+   * has room; for want of storage, and at a shutdown, the soonest. 0 = only what is due.
+   * @param bytesMax of these others; see earlyBytes.
    * @returns decisions made.
    */
-  decide(quota: number, forced: number): number {
-    if (this.batchCount !== 0) return 0;
+  decide(forced: number, bytesMax: number): number {
+    this.earlyBytes = 0;
+    if (this.batchCount !== 0 || !this.#shards.mayDecide()) return 0;
     const nowTick = Math.floor(this.#clock.nowMs / DECISION_TICK_MS);
-    const most = Math.min(quota, DECISIONS_PER_TURN);
-    const earlyMost = forced === 0 ? 0 : forced === TRIGGER_MEMORY ? this.#excessRows() : most;
-    let early = 0;
-    while (this.batchCount < most) {
-      let row = this.wheel.expire(nowTick);
+    const most = this.batchRows.length;
+    const nowLow = LaneClock.low(this.#clock.nowMs);
+    let links = this.#table.links;
+    let putOff = 0;
+    while (this.batchCount < most && putOff < PUT_OFF_PER_TURN) {
+      let row = this.deadlines.wheel.expire(nowTick);
       let trigger = 0;
-      if (row === 0 && early < earlyMost) {
-        row = this.wheel.earliest();
+      if (row !== 0 && this.#isClosed(row)) {
+        this.deadlines.wheel.schedule(row, nowTick + 1);
+        putOff++;
+        continue;
+      }
+      if (row === 0 && forced !== 0 && this.earlyBytes < bytesMax) {
+        row = forced === TRIGGER_MEMORY ? this.bounds.heaviest(links, this.batchCount, nowLow)
+          : this.deadlines.wheel.earliest();
         trigger = forced;
-        early++;
-        if (row !== 0) this.wheel.cancel(row);
+        if (row !== 0) this.deadlines.wheel.cancel(row);
+        if (row !== 0 && this.#isClosed(row)) this.#counters.add(GATES_FORCED, 1);
       }
       if (row === 0) break;
+      links -= this.#table.words[row * ROW_WORDS + ROW_LINKS]!;
+      if (trigger !== 0) this.earlyBytes += this.#table.words[row * ROW_WORDS + PART_BYTES]!;
       this.#judge(row, trigger);
       if (trigger !== 0 && trigger !== TRIGGER_SHUTDOWN) this.#counters.add(PRESSURE_DECISIONS, 1);
     }
+    if (this.batchCount > 0) this.#desk.begin(this);
     return this.batchCount;
   }
 
-  /** Rows of a crowded table that have to go; the others keep their time. */
-  #excessRows(): number {
-    if (this.#table.links >= this.#table.linksMax * FULL_SHARE) return DECISIONS_PER_TURN;
-    return Math.ceil(this.#table.rows - this.#table.rowsMax * EASED_SHARE);
+  /** The row's shard is new here, and not everybody has told what was known of it. */
+  #isClosed(row: number): boolean {
+    return this.#shards.clustered
+      && !this.#shards.isOpen(shardOf(this.#table.words, row * ROW_WORDS));
   }
 
   #judge(row: number, forced: number): void {
@@ -254,7 +248,8 @@ export class Owner {
     const flags = own[rowAt + ROW_UNDECIDED]!;
     const undecided = flags & UNDECIDED;
     const seenMs = this.#clock.nowMs - this.#clock.ageOf(own[rowAt + ROW_SEEN_MS]!);
-    const rootAtMs = this.#rootAt(rowAt, seenMs);
+    if (seenMs <= this.learnedMs && this.#follow(row, undecided)) return;
+    const rootAtMs = this.deadlines.rootAt(rowAt, seenMs);
     const hurried = forced === 0 ? (flags >>> TRIGGER_SHIFT) & TRIGGER_MASK : forced;
     let trigger = hurried;
     let decided = 0;
@@ -277,27 +272,97 @@ export class Owner {
       }
     }
     if (decided === 0) { // put on for a sampler that meanwhile decided otherwise
-      this.#schedule(row);
+      this.deadlines.schedule(row);
       return;
     }
-    own[rowAt + ROW_UNDECIDED] = undecided & ~decided
-      | (flags & ~UNDECIDED & ~(TRIGGER_MASK << TRIGGER_SHIFT));
-    this.#stage(row, decided | (kept << 16), trigger);
-    if ((undecided & ~decided) !== 0) this.#schedule(row);
-  }
-
-  #stage(row: number, masks: number, trigger: number): void {
-    const own = this.#table.words;
-    this.#memory.beginDraft(own, row * ROW_WORDS);
+    this.#memory.beginDraft(own, rowAt);
     const { draft } = this.#memory;
-    draft[MEMORY_MASKS] = masks;
+    draft[MEMORY_MASKS] = decided | (kept << 16);
     for (let word = 0; word < VOTE_WORDS; word++) draft[MEMORY_VOTES_0 + word] = this.#votes[word]!;
     draft[MEMORY_REASON] = trigger | ((isEarly(trigger) ? DECISION_INCOMPLETE : 0) << 16);
     draft[MEMORY_AT_S] = Math.floor(this.#clock.wallMs / 1000);
+    this.#stage(row, decided);
+  }
+
+  /**
+   * Another node has decided on the trace before this one got its shard, and told after the row
+   * was made: its decision is followed. @returns false when nothing is remembered.
+   */
+  #follow(row: number, undecided: number): boolean {
+    const own = this.#table.words;
+    if (this.#memory.lookup(own, row * ROW_WORDS) === UNKNOWN) return false;
+    const { found, draft } = this.#memory;
+    const known = found[MEMORY_MASKS]! & undecided;
+    if (known === 0) return false;
+    this.#memory.beginDraft(own, row * ROW_WORDS);
+    for (let word = MEMORY_MASKS; word <= MEMORY_AT_S; word++) draft[word] = found[word]!;
+    draft[MEMORY_MASKS] = known | (((found[MEMORY_MASKS]! >>> 16) & known) << 16);
+    this.#stage(row, known);
+    return true;
+  }
+
+  /** Puts the memory's draft into the batch. */
+  #stage(row: number, decided: number): void {
+    const own = this.#table.words;
+    const at = row * ROW_WORDS + ROW_UNDECIDED;
+    const { draft } = this.#memory;
     this.batch.set(draft, this.batchCount * MEMORY_WORDS);
-    this.#memory.remember(draft, 0, LaneClock.low(this.#clock.nowMs));
     this.batchRows[this.batchCount] = row;
     this.batchCount++;
+    own[at] = own[at]! & ~decided & ~(TRIGGER_MASK << TRIGGER_SHIFT);
+    if (this.#desk.needsWitness(shardOf(draft, 0))) {
+      own[at] = own[at]! | (TRIGGER_PENDING << TRIGGER_SHIFT); // remembered when it exists
+    } else {
+      this.#memory.remember(draft, 0, LaneClock.low(this.#clock.nowMs));
+      if ((own[at]! & UNDECIDED) !== 0) this.deadlines.schedule(row);
+    }
+  }
+
+  /** Every witness has committed: what the batch decides is remembered, and may be committed. */
+  rememberBatch(): void {
+    for (let index = 0; index < this.batchCount; index++) {
+      const row = this.batchRows[index]!;
+      if (row === 0 || !this.isPending(row)) continue;
+      const at = row * ROW_WORDS + ROW_UNDECIDED;
+      const own = this.#table.words;
+      own[at] = own[at]! & ~(TRIGGER_MASK << TRIGGER_SHIFT);
+      this.#memory.remember(
+        this.batch, index * MEMORY_WORDS, LaneClock.low(this.#clock.nowMs));
+      if ((own[at]! & UNDECIDED) === 0) continue;
+      const trigger = this.deadlines.limitReached(row * ROW_WORDS);
+      if (trigger !== 0) this.deadlines.hurry(row, trigger);
+      else this.deadlines.schedule(row);
+    }
+  }
+
+  /**
+   * Another map: rows of shards that have another owner, or that this node has anew, are dropped;
+   * their holders send the parts again. Decisions of the batch on them are not committed any more.
+   * Their witness may have them, and be gone before it tells: so they are remembered, and told to
+   * the new owner, which follows them. Not when somebody else may have judged meanwhile.
+   */
+  dropLost({ lost, isNext }: MapChange, committed: boolean): void {
+    const kept = new Set(committed ? this.batchRows.subarray(0, this.batchCount) : []);
+    for (let index = 0; index < this.batchCount && !committed; index++) {
+      const row = this.batchRows[index]!;
+      if (row !== 0 && lost[shardOf(this.#table.words, row * ROW_WORDS)] === 1) {
+        const at = index * MEMORY_WORDS;
+        if (isNext) this.#memory.remember(this.batch, at, LaneClock.low(this.#clock.nowMs));
+        this.batchRows[index] = 0;
+        this.batch[at + MEMORY_MASKS] = 0; // says nothing in the log
+      }
+    }
+    for (let row = this.#table.nextRow(0); row !== 0; row = this.#table.nextRow(row)) {
+      if (kept.has(row) || lost[shardOf(this.#table.words, row * ROW_WORDS)] === 0) continue;
+      this.deadlines.wheel.cancel(row);
+      this.#table.remove(row);
+    }
+  }
+
+  /** What is under way and not committed is forgotten: at a stop, its parts stay undecided. */
+  forgetBatch(): void {
+    this.batchCount = 0;
+    this.#desk.clear();
   }
 
   /** The batch is committed: tells the holders, as far as their rings take it. True when done. */
@@ -307,8 +372,9 @@ export class Owner {
     if (!this.#sender.tellBatch(this.#table, batch, batchRows, batchCount)) return false;
     for (let index = 0; index < this.batchCount; index++) {
       const row = this.batchRows[index]!;
+      if (row === 0) continue;
       if ((this.#table.words[row * ROW_WORDS + ROW_UNDECIDED]! & UNDECIDED) === 0) {
-        this.wheel.cancel(row);
+        this.deadlines.wheel.cancel(row);
         this.#table.remove(row);
       }
     }
@@ -316,17 +382,16 @@ export class Owner {
     return true;
   }
 
-  /** Time until the row's next deadline, in whole ticks; for explanations. */
-  decidesInMs(row: number): number {
-    const tick = this.#table.words[row * ROW_WORDS + ROW_DEADLINE]!;
-    return Math.max(0, Math.round(tick * DECISION_TICK_MS - this.#clock.nowMs));
-  }
-
   /** Gauges, once a turn. */
   gauge(): void {
     this.#counters.set(TRACES_LIVE, this.#table.rows);
     this.#counters.set(PART_LINKS, this.#table.links);
   }
+}
+
+/** Decisions of a batch. */
+export function batchMax(shards: ShardTable): number {
+  return shards.clustered ? DECISIONS_PER_BATCH_CLUSTERED : DECISIONS_PER_TURN;
 }
 
 /** True for decisions made before the trace's own time: on what there was of it. */

@@ -1,6 +1,6 @@
 // The policy sets that this log's decisions may be under: number 0 is the loaded one, the others
-// were loaded by former runs and are known by name only. A decision says its number; a log says, at
-// the head of every generation, which hash each number had.
+// were loaded by former runs or are other nodes', and are known by name only. A decision says its
+// number; a log says, at the head of every generation, which hash each number had.
 
 import { VOTE_WORDS } from "../part/decision-layout.ts";
 import { hasVote, type PolicySet } from "../sampling/compile.ts";
@@ -61,8 +61,13 @@ export class PolicySets {
   /** How many traces one kept by these votes stands for. */
   sampleRate(number: number, votes: Uint32Array, at: number, slot: number): number {
     if (number === 0) return this.current.sampleRate(votes, at, slot);
-    const first = this.firstSampled(number, votes, at, slot);
-    return this.#all[number]?.policies[first]?.sampleRate ?? 1;
+    const policies = this.#all[number]?.policies ?? [];
+    let rate = Infinity;
+    policies.forEach(({ samplerSlot, sampleRate }, policy) => {
+      if (samplerSlot !== slot || !hasVote(votes, at, policy)) return;
+      rate = Math.min(rate, sampleRate); // a drop that holds keeps nothing
+    });
+    return rate === Infinity ? 1 : rate;
   }
 }
 

@@ -29,7 +29,8 @@ const UNDECIDED = 0xffff;
 const U32 = 2 ** 32;
 
 type Evidence = Pick<TraceReport,
-  "spans" | "bytes" | "durationMs" | "rootSeen" | "errorSeen" | "parts" | "decidesInMs">;
+  "spans" | "bytes" | "durationMs" | "rootSeen" | "errorSeen" | "parts" | "decidesInMs"
+  | "startedAt" | "seenMsAgo">;
 
 type Outcome = Pick<TraceReport, "trigger" | "decidedAt" | "complete" | "decisions">;
 
@@ -80,10 +81,9 @@ export class Questions {
     const found = table.find(words, at);
     const remembered = memory.lookup(words, at);
     if (found === 0 && remembered === UNKNOWN) return null;
-    const rowAt = found * ROW_WORDS;
-    const undecided = found === 0 ? 0 : table.words[rowAt + ROW_UNDECIDED]! & UNDECIDED;
-    const row = undecided === 0 ? 0 : found; // a row without undecided samplers is on its way out
     const decided = remembered === UNKNOWN ? 0 : memory.decidedMask;
+    const undecided = found === 0 ? 0 : this.#undecidedOf(found, decided);
+    const row = undecided === 0 ? 0 : found; // a row without undecided samplers is on its way out
     return {
       traceId: hexOf(words, at),
       shard: shardOf(words, at),
@@ -96,6 +96,14 @@ export class Questions {
     };
   }
 
+  /** Samplers that have not decided: judged is not decided while no witness has committed it. */
+  #undecidedOf(row: number, decided: number): number {
+    const { table, owner, policySets } = this.#in;
+    if (!owner.isPending(row)) return table.words[row * ROW_WORDS + ROW_UNDECIDED]! & UNDECIDED;
+    const samplers = policySets.current.samplers.reduce((mask, { slot }) => mask | (1 << slot), 0);
+    return samplers & ~decided;
+  }
+
   /** What was seen of the trace: by its row, else by what its decision remembers. */
   #evidence(row: number, full: boolean): Evidence {
     const { table, memory, owner } = this.#in;
@@ -106,6 +114,7 @@ export class Questions {
         spans: full ? memory.found[MEMORY_SPANS]! : null, bytes: null,
         durationMs: full ? memory.found[MEMORY_DURATION_US]! / 1000 : null,
         rootSeen: null, errorSeen: null, parts: null, decidesInMs: null,
+        startedAt: null, seenMsAgo: null,
       };
     }
     const timed = (words[at + PART_START_HIGH]! | words[at + PART_START_LOW]!) !== 0;
@@ -118,7 +127,9 @@ export class Questions {
       rootSeen: (words[at + PART_FLAGS]! & FLAG_ROOT) !== 0,
       errorSeen: (words[at + PART_FLAGS]! & FLAG_STATUS_ERROR) !== 0,
       parts: words[at + ROW_LINKS]!,
-      decidesInMs: owner.decidesInMs(row),
+      decidesInMs: owner.deadlines.decidesInMs(row),
+      startedAt: timed ? rfc3339(words[at + PART_START_HIGH]!, words[at + PART_START_LOW]!) : null,
+      seenMsAgo: Math.round(owner.deadlines.seenMsAgo(row)),
     };
   }
 
@@ -154,6 +165,12 @@ export class Questions {
       .filter(({ slot }) => (mask & (1 << slot)) !== 0)
       .map(({ forwarder }) => forwarder);
   }
+}
+
+/** Null where a span claims a time that no date can say. */
+function rfc3339(nsHigh: number, nsLow: number): string | null {
+  const date = new Date((nsHigh * U32 + nsLow) / 1e6);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 function hexOf(words: Uint32Array, at: number): string {

@@ -1,13 +1,14 @@
 // Kept spans of one record as messages for a forwarder: reads the record once, renders what is
 // wanted.
 
+import { FORMAT_OTLP_PROTO } from "../ring/payload-layout.ts";
 import { READ_OK } from "../log/entry-reader.ts";
 import type { LaneLog } from "../log/lane-log.ts";
 import {
   DECISION_ENTRY, DECISION_GENERATION, DECISION_INDEX, DECISION_WORDS,
 } from "../part/decision-layout.ts";
-import { OtlpRenderer } from "../wire/otlp-proto/render.ts";
 import type { RecordIndex } from "../wire/record-index.ts";
+import { Renderers, type Renderer } from "../wire/renderer.ts";
 import type { KeptStore } from "./kept-store.ts";
 import type { SuffixTable } from "./suffix-table.ts";
 
@@ -26,8 +27,14 @@ export interface RecordMessagesParts {
 /** Used by one lane; holds borrowed memory only within `put`. */
 export class RecordMessages {
   readonly #in: RecordMessagesParts;
-  readonly #renderer = new OtlpRenderer();
+  readonly #renderers = new Renderers();
+  /** Of the record under hand. */
+  #renderer: Renderer = this.#renderers.of(FORMAT_OTLP_PROTO);
   #wanted = new Uint32Array(1024);
+  /** The record whose index was decoded last; a generation's number is never given out again. */
+  #indexGeneration = 0;
+  #indexEntry = 0;
+  #bodyBytesMin = 0;
 
   constructor(parts: RecordMessagesParts) {
     this.#in = parts;
@@ -80,13 +87,25 @@ export class RecordMessages {
     return spanCount;
   }
 
+  /** A record with many kept parts comes again and again: its index is decoded once. */
+  #decodeIndex(generation: number, entry: number): boolean {
+    if (this.#indexGeneration === generation && this.#indexEntry === entry) return true;
+    const { log, index } = this.#in;
+    this.#indexGeneration = 0;
+    const found = log.readIndex(generation, entry);
+    if (found === null || !index.decodeFrom(found.bytes, found.at, found.end)) return false;
+    this.#indexGeneration = generation;
+    this.#indexEntry = entry;
+    this.#bodyBytesMin = index.payloadBytesMin();
+    return true;
+  }
+
   /** Reads the record and marks the wanted parts; false when it is gone or corrupt. */
   #prepare(slot: number, entries: Uint32Array, generation: number, entry: number): boolean {
     const { log, kept, index, suffixes } = this.#in;
-    const found = log.readIndex(generation, entry);
-    if (found === null || !index.decodeFrom(found.bytes, found.at, found.end)) return false;
+    if (!this.#decodeIndex(generation, entry)) return false;
     const body = log.readRecord(generation, entry);
-    if (body === null || index.payloadBytesMin() > body.end - body.at) return false;
+    if (body === null || this.#bodyBytesMin > body.end - body.at) return false;
     if (this.#wanted.length < index.partCount) this.#wanted = new Uint32Array(index.partCount * 2);
     if (kept.isWholeRecord(entries[0]!)) {
       this.#wanted.fill(1, 0, index.partCount);
@@ -100,6 +119,7 @@ export class RecordMessages {
         }
       }
     }
+    this.#renderer = this.#renderers.of(index.format);
     this.#renderer.prepare(body.bytes, body.at, body.end, index, this.#wanted, suffixes.suffixes);
     return true;
   }

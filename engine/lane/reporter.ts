@@ -28,7 +28,9 @@ export class Reporter {
     severity: Severity, message: string,
     fields: Readonly<Record<string, string | number>> = {},
   ): void {
-    this.send({ kind: "log", severity, message, fields });
+    const { dropped } = this;
+    const told = dropped === 0 ? fields : { ...fields, reportsDropped: dropped };
+    if (this.send({ kind: "log", severity, message, fields: told })) this.dropped -= dropped;
   }
 
   /** @returns false when the ring is full. */

@@ -4,6 +4,7 @@
 //   log.json           identity of the log, its seed
 //   forwarders.json    names of forwarders by slot
 //   generations.json   ids given out so far
+//   largest-body.json  MaxBodyBytes of the largest body that may be stored
 //   log/lane-<k>/      generations of lane k
 //   outbox/<forwarder>/lane-<k>/
 //
@@ -13,6 +14,7 @@ import { randomInt, randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { BODY_BYTES_MAX } from "../../config/limits.ts";
 import { assert } from "../base/assert.ts";
 import { GatewayError } from "../base/errors.ts";
 import { freeBytes, readFileIfAny, writeFileDurably } from "./durable-file.ts";
@@ -21,10 +23,12 @@ import { ForwarderSlots } from "./forwarder-slots.ts";
 import { generationOf } from "./generation.ts";
 import { adoptLanes, laneDirectory, lanesIn } from "./lane-adoption.ts";
 import { ProcessLock } from "./process-lock.ts";
+import { SET_ASIDE } from "./recovery.ts";
 
 const IDENTITY_FILE = "log.json";
 const SLOTS_FILE = "forwarders.json";
 const GENERATIONS_FILE = "generations.json";
+const BODIES_FILE = "largest-body.json";
 const LOG_DIRECTORY = "log";
 const OUTBOX_DIRECTORY = "outbox";
 /**
@@ -34,6 +38,15 @@ const OUTBOX_DIRECTORY = "outbox";
  */
 const GENERATIONS_SKIPPED = 1024;
 const U32 = 0x1_0000_0000;
+const RESTORE = "restore it, or set BackupLocation to an empty directory";
+/** What an operator can do about a system error under the data directory. */
+const NO_RIGHT = "give the user of the gateway the right to write it";
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: NO_RIGHT, EPERM: NO_RIGHT, EROFS: "its disk is mounted read-only: mount it to be written",
+  ENOSPC: "its disk is full: free space", EDQUOT: "this user's quota is used up: free space",
+  ENOTDIR: "a part of the path is a file: move it away",
+  EEXIST: "a file has its name: move it away",
+};
 /** Characters of a forwarder's name that its directory shows; a checksum tells long names apart. */
 const NAME_CHARACTERS_MAX = 40;
 
@@ -56,6 +69,8 @@ export class DataDirectory {
   readonly adoptedLanes: number;
   readonly slots: ForwarderSlots;
   readonly #lock: ProcessLock;
+  /** No generation is here. */
+  #isEmpty = true;
 
   /**
    * @param lanes of this run: directories of others are adopted.
@@ -90,6 +105,36 @@ export class DataDirectory {
     return freeBytes(this.path);
   }
 
+  /**
+   * Bytes in it that no lane accounts for: outboxes of forwarders that are not among `names`, and
+   * generations that were set aside. A walk, not for a lane.
+   */
+  outsideBytes(names: readonly string[]): number {
+    const own = new Set(names.map(directoryName));
+    const outboxes = join(this.path, OUTBOX_DIRECTORY);
+    let bytes = setAsideBytes(join(this.path, LOG_DIRECTORY));
+    for (const name of readdirSync(outboxes)) {
+      const directory = join(outboxes, name);
+      bytes += own.has(name) ? setAsideBytes(directory) : bytesUnder(directory);
+    }
+    return bytes;
+  }
+
+  /**
+   * The largest body that may be stored here, as former runs allowed, and from now on this one.
+   * It falls to this run's when nothing is stored.
+   */
+  largestBody(bodyBytesMax: number): number {
+    const file = join(this.path, BODIES_FILE);
+    const content = readFileIfAny(file);
+    const former = content === null || this.#isEmpty
+      ? 0 : Number(parseObject(file, content)["max"]);
+    if (!Number.isInteger(former) || former > BODY_BYTES_MAX) throw notOurs(file);
+    const largest = Math.max(former, bodyBytesMax);
+    if (largest !== former) writeFileDurably(file, `${JSON.stringify({ max: largest })}\n`);
+    return largest;
+  }
+
   /** Lets another process have it. */
   close(): void {
     this.#lock.release();
@@ -109,7 +154,11 @@ export class DataDirectory {
     const outboxes = join(this.path, OUTBOX_DIRECTORY);
     const bases = [join(this.path, LOG_DIRECTORY)];
     for (const name of readdirSync(outboxes)) bases.push(join(outboxes, name));
-    for (const base of bases) highest = Math.max(highest, highestIn(base));
+    for (const base of bases) {
+      const found = highestIn(base);
+      if (found > 0) this.#isEmpty = false;
+      highest = Math.max(highest, found);
+    }
     assert(highest + GENERATIONS_SKIPPED < U32, "generation ids fit 32 bits");
     writeFileDurably(file, `${JSON.stringify({ next: highest + 1 + GENERATIONS_SKIPPED })}\n`);
     return highest;
@@ -136,9 +185,7 @@ function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
-    throw new GatewayError(
-      "DATA_DIRECTORY", `cannot make the data directory ${path}`, { path }, error,
-    );
+    throw explained(path, error);
   }
 }
 
@@ -153,8 +200,10 @@ function lockOf(path: string): ProcessLock {
 /** What the operating system refused, such as space or permission, as a reason not to start. */
 function explained(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !("syscall" in error)) return error;
+  const advice = ADVICE[(error as NodeJS.ErrnoException).code ?? ""] ?? "look at its disk";
   return new GatewayError(
-    "DATA_DIRECTORY", `cannot use the data directory ${path}: ${error.message}`, { path }, error,
+    "DATA_DIRECTORY", `cannot use the data directory ${path} (${error.message}): ${advice}, or set `
+    + "BackupLocation to another directory", { path }, error,
   );
 }
 
@@ -171,8 +220,8 @@ function readIdentity(path: string): Identity {
   if (identity.format > LOG_FORMAT_VERSION) {
     throw new GatewayError(
       "LOG_VERSION",
-      `the data directory has format ${identity.format}, written by a newer release; this one `
-      + `reads up to ${LOG_FORMAT_VERSION}: run the newer release on it`,
+      `${path} has format ${identity.format}, written by a newer release; this one reads up to `
+      + `${LOG_FORMAT_VERSION}: run the newer release, or set BackupLocation to another directory`,
       { path, format: identity.format },
     );
   }
@@ -200,14 +249,16 @@ function parseObject(path: string, content: string): Record<string, unknown> {
   try {
     value = JSON.parse(content);
   } catch (error) {
-    throw new GatewayError("DATA_DIRECTORY", `${path} is not JSON`, { path }, error);
+    throw new GatewayError("DATA_DIRECTORY", `${path} is not JSON: ${RESTORE}`, { path }, error);
   }
   if (typeof value !== "object" || value === null) throw notOurs(path);
   return value as Record<string, unknown>;
 }
 
 function notOurs(path: string): GatewayError {
-  return new GatewayError("DATA_DIRECTORY", `${path} was not written by this gateway`, { path });
+  return new GatewayError(
+    "DATA_DIRECTORY", `${path} was not written by a gateway: ${RESTORE}`, { path },
+  );
 }
 
 function highestIn(base: string): number {
@@ -220,6 +271,18 @@ function highestIn(base: string): number {
     }
   }
   return highest;
+}
+
+/** Of what was set aside in the lanes of `base`. */
+function setAsideBytes(base: string): number {
+  let bytes = 0;
+  for (const lane of lanesIn(base)) {
+    const directory = laneDirectory(base, lane);
+    for (const name of readdirSync(directory)) {
+      if (name.endsWith(SET_ASIDE)) bytes += bytesUnder(join(directory, name));
+    }
+  }
+  return bytes;
 }
 
 function bytesUnder(path: string): number {

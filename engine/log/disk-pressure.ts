@@ -10,6 +10,11 @@ import { ReserveFile } from "./reserve-file.ts";
 const RESERVE_FILE = "reserve";
 /** A new environment, its META and a first commit need less than this. */
 export const GENERATION_BYTES_MIN = 1024 * 1024;
+/**
+ * Files of a new environment, and as many again for other lanes: LMDB must not be the one to find
+ * that there is none.
+ */
+const GENERATION_FILES = 8;
 /** How often a reserve that was given away is tried to be had back. */
 const RESERVE_RETRY_MS = 1000;
 /** Errors of a full file system and of a full quota, on Linux. */
@@ -38,9 +43,15 @@ export class DiskPressure {
     return this.#reserve.held;
   }
 
-  /** False when a new generation must not be begun. */
+  /** False when a new generation must not be begun; lastError says why. */
   roomForGeneration(): boolean {
-    return this.#dependencies.freeBytes(this.#directory) >= GENERATION_BYTES_MIN;
+    const { freeBytes, freeFiles } = this.#dependencies;
+    const hasBytes = freeBytes(this.#directory) >= GENERATION_BYTES_MIN;
+    if (hasBytes && freeFiles(this.#directory) >= GENERATION_FILES) return true;
+    const text = hasBytes ? "no free inodes" : "no space left";
+    this.lastError = new EnvironmentFailed(
+      this.#directory, Object.assign(new Error(text), { code: NO_SPACE }));
+    return false;
   }
 
   /**
@@ -82,6 +93,8 @@ export class DiskPressure {
     if (nowMs - this.#triedMs < RESERVE_RETRY_MS) return;
     this.#triedMs = nowMs;
     const needed = this.#reserve.bytes + 2 * GENERATION_BYTES_MIN;
-    if (this.#dependencies.freeBytes(this.#directory) >= needed) this.#reserve.restore();
+    const { freeBytes, freeFiles } = this.#dependencies;
+    if (freeFiles(this.#directory) <= GENERATION_FILES) return;
+    if (freeBytes(this.#directory) >= needed) this.#reserve.restore();
   }
 }

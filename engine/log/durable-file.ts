@@ -45,3 +45,9 @@ export function freeBytes(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
 }
+
+/** Files that may still be made where `path` is; Infinity where the file system does not say. */
+export function freeFiles(path: string): number {
+  const { files, ffree } = statfsSync(path);
+  return files === 0 ? Infinity : ffree;
+}

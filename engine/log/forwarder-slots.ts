@@ -58,11 +58,13 @@ export class ForwarderSlots {
     return new GatewayError(
       "DATA_DIRECTORY",
       `no slot is left for forwarder "${name}": a data directory knows ${FORWARDERS_MAX}, and `
-      + "removed ones count until everything they owed is settled; start once without the new one",
+      + "removed ones count until a run without them has stopped in order; start once without it",
       { path: this.#path, names: this.#names },
     );
   }
 }
+
+const RESTORE = "restore it from a backup; what is owed to a forwarder depends on it";
 
 function parseNames(path: string, content: string | null): string[] {
   const names = new Array<string>(FORWARDERS_MAX).fill("");
@@ -70,7 +72,8 @@ function parseNames(path: string, content: string | null): string[] {
   const slots = slotsOf(path, content);
   if (slots === null) {
     throw new GatewayError(
-      "DATA_DIRECTORY", `${path} does not list ${FORWARDERS_MAX} forwarder names`, { path },
+      "DATA_DIRECTORY", `${path} does not list ${FORWARDERS_MAX} forwarder names: ${RESTORE}`,
+      { path },
     );
   }
   return names.map((_, slot) => slots[slot] ?? "");
@@ -81,7 +84,7 @@ function slotsOf(path: string, content: string): string[] | null {
   try {
     value = JSON.parse(content);
   } catch (error) {
-    throw new GatewayError("DATA_DIRECTORY", `${path} is not JSON`, { path }, error);
+    throw new GatewayError("DATA_DIRECTORY", `${path} is not JSON: ${RESTORE}`, { path }, error);
   }
   if (typeof value !== "object" || value === null || !("slots" in value)) return null;
   const { slots } = value;

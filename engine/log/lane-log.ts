@@ -30,8 +30,7 @@ import { GoneDirectories } from "./gone-directories.ts";
 import type { RecordParts } from "./index-entry.ts";
 import { LOG_FULL, LOG_OK } from "./log-status.ts";
 import type { LogStatus } from "./log-status.ts";
-import { LogReader } from "./log-reader.ts";
-import type { BorrowedBody, BorrowedIndex } from "./log-reader.ts";
+import { LogReader, type BorrowedBody, type BorrowedIndex } from "./log-reader.ts";
 import { newGeneration } from "./new-generation.ts";
 import type { PartStates, PartStatesHint } from "./part-states.ts";
 import { replayLog } from "./recovery.ts";
@@ -41,6 +40,8 @@ import type { Carrier } from "./retirement.ts";
 import type { StorageAccount } from "./storage-account.ts";
 import { WordWriter } from "./word-writer.ts";
 
+/** A settled generation smaller than this frees too little for what another one costs. */
+const SEALED_BYTES_MIN = 1 << 20;
 const MARKER_FILE = "touching";
 
 /** One lane's log. Counters are read by the lane's telemetry. */
@@ -225,6 +226,13 @@ export class LaneLog {
     if (open.bytes < generationBytes && open.nextEntry <= entriesMax && !aged) return false;
     this.seal();
     return true;
+  }
+
+  /** Ends the open generation when nothing in it is owed any more, so that it can go. */
+  sealIfSettled(): void {
+    const open = this.#open;
+    if (open === null || open.bytes < SEALED_BYTES_MIN || open.states.unsettledParts > 0) return;
+    if (open.states.recordCount > 0) this.seal();
   }
 
   /** Ends the open generation; the next transaction opens another, with a new META. */

@@ -40,6 +40,8 @@ export interface LaneLogDependencies {
   readonly storage: StorageAccount;
   /** Bytes that may still be written where a path is. */
   freeBytes(path: string): number;
+  /** Files that may still be made where a path is. */
+  freeFiles(path: string): number;
   /** Reads a suspicious generation elsewhere; see generation-probe. */
   readonly probe: Probe;
 }

@@ -1,8 +1,8 @@
 // The machine as a log sees it; tests pass their own.
 
 import { systemClock } from "../base/clock.ts";
-import { freeBytes } from "./durable-file.ts";
+import { freeBytes, freeFiles } from "./durable-file.ts";
 import { probeGeneration } from "./generation-probe.ts";
 
 /** Dependencies of every log but the account its bytes are in. */
-export const MACHINE = { clock: systemClock, freeBytes, probe: probeGeneration };
+export const MACHINE = { clock: systemClock, freeBytes, freeFiles, probe: probeGeneration };

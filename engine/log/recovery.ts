@@ -27,7 +27,8 @@ import { removeLeftovers } from "./gone-directories.ts";
 import { IndexEntry } from "./index-entry.ts";
 import type { Durability } from "./log-status.ts";
 
-const SET_ASIDE = ".set-aside";
+/** End of the name of a generation that could not be read. */
+export const SET_ASIDE = ".set-aside";
 const WORD_BYTES = 4;
 
 /** Learns what was logged. Everything it gets is borrowed until it returns. */
@@ -211,8 +212,8 @@ class Replay {
     if (version > LOG_FORMAT_VERSION) {
       throw new GatewayError(
         "LOG_VERSION",
-        `the log has format ${version}, written by a newer release; this one reads up to `
-        + `${LOG_FORMAT_VERSION}: run the newer release on this data directory`,
+        `the log in ${generation.environment.directory} has format ${version}, written by a newer `
+        + `release; this one reads up to ${LOG_FORMAT_VERSION}: run the newer release on it`,
         { directory: generation.environment.directory, version },
       );
     }

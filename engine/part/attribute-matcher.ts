@@ -11,6 +11,7 @@ import { systemClock, type Clock } from "../base/clock.ts";
 import { isPacked, packText, viewOf } from "./packed-text.ts";
 import { PREDICATES_MAX } from "./part-layout.ts";
 import { RegexCache } from "./regex-cache.ts";
+import { scratchText, scratchTextView } from "./scratch-text.ts";
 import { ValueSet } from "./value-set.ts";
 
 /** A condition on one attribute of a span or of its resource. */
@@ -216,6 +217,7 @@ export class AttributeMatcher {
   }
 
   #viewOf(bytes: Uint8Array): DataView {
+    if (bytes === scratchText) return scratchTextView;
     if (bytes !== this.bytes) {
       this.bytes = bytes;
       this.view = viewOf(bytes);

@@ -4,7 +4,8 @@
 // [7] low 16: samplers that this decides | high 16: forwarders that get the trace (by slot)
 // [8..11] votes: a bit per policy of the policy set that sampled
 // [12] trigger u8 | policy set u8 << 8 | decision flags u16 << 16
-// [13] sample time, s since the Unix epoch | [14,15] unused
+// [13] sample time, s since the Unix epoch | [14] unused
+// [15] kind u8 | number of the other node u8 << 8, where it comes from or goes to; 0 = this one
 
 export const DECISION_ID_0 = 0;
 export const DECISION_GENERATION = 4;
@@ -14,7 +15,23 @@ export const DECISION_MASKS = 7;
 export const DECISION_VOTES_0 = 8;
 export const DECISION_REASON = 12;
 export const DECISION_AT_S = 13;
+export const DECISION_KIND = 15;
 export const DECISION_WORDS = 16;
+
+// What else travels in the slots of decisions, between nodes:
+// a decision for its witness, MEMORY words 0..12 of it, then [13] epoch, [14] place in its batch;
+// a witness's answer, [0..1] nothing, [14] that place.
+// The place: index u12 | lane of the owner u6 << 12 | batch u14 << 18
+export const KIND_DECISION = 0;
+export const KIND_WITNESS = 1;
+export const KIND_WITNESSED = 2;
+export const KIND_NODE_SHIFT = 8;
+export const WITNESS_EPOCH = 13;
+export const WITNESS_PLACE = 14;
+export const PLACE_INDEX_MASK = 0xfff;
+export const PLACE_LANE_SHIFT = 12;
+export const PLACE_LANE_MASK = 0x3f;
+export const PLACE_BATCH_SHIFT = 18;
 
 export const VOTE_WORDS = 4;
 /** Top-level policies of all samplers together: the bits of the vote words. */

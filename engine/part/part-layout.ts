@@ -32,14 +32,21 @@ export const FLAG_STATUS_OK = 4;
 export const FLAG_STATUS_ERROR = 8;
 
 // A part message, holder to owner: the part, who holds it, how old it is.
-// [0..12] part | [13] generation | [14] entry | [15] index | [16] holder lane | [17] age ms | [18]
-// undecided samplers and flags | [19] kind (generation, entry, index) is the part's identity within
-// the log.
+// [0..12] part | [13] generation | [14] entry | [15] index | [16] holder | [17] age ms
+// [18] undecided samplers and flags | [19] kind
+// (generation, entry, index) is the part's identity within its log. The holder is a lane of this
+// node, or HOLDER_PEER + the number of another node; a part on its way to another node says its
+// lane, that node's number at HOLDER_TO_SHIFT, and at HOLDER_SET_SHIFT the number of the policy set
+// that its predicate bits are of.
 export const MESSAGE_GENERATION = 13;
 export const MESSAGE_ENTRY = 14;
 export const MESSAGE_INDEX = 15;
 export const MESSAGE_HOLDER = 16;
 export const MESSAGE_AGE_MS = 17;
+/** Above every lane: holders that are other nodes. */
+export const HOLDER_PEER = 64;
+export const HOLDER_TO_SHIFT = 8;
+export const HOLDER_SET_SHIFT = 16;
 export const MESSAGE_UNDECIDED = 18;
 export const MESSAGE_WORDS = 20;
 /** Bits of the samplers that have not decided, in MESSAGE_UNDECIDED. */
@@ -48,15 +55,19 @@ export const MESSAGE_UNDECIDED_BITS = 0xffff;
 export const MESSAGE_AGAIN = 0x10000;
 
 // The last word of a slot says what it holds. Kinds other than parts travel while lanes load their
-// logs, because a log may know things about traces or generations that another lane has now.
+// logs, because a log may know things about traces or generations that another lane has now, and
+// between nodes when shards got another owner.
 export const MESSAGE_KIND = 19;
 /** A part message, as above. */
 export const KIND_PART = 0;
 /** A remembered decision: MEMORY_WORDS words from the slot's start. */
 export const KIND_REMEMBERED = 1;
-/** A part's state: generation, entry, index, state in the slot's first words. */
-export const KIND_STATE = 2;
-/** A decision that keeps a part: DECISION_WORDS words from the slot's start. */
-export const KIND_KEPT_PART = 3;
 /** A remembered decision's fingerprint; words as the memory exports it. */
 export const KIND_FINGERPRINT = 4;
+/** Word 0: what follows in this ring was sent by the map of this epoch. */
+export const KIND_EPOCH = 5;
+/**
+ * Word 0: epoch. Everything that the holder had for the shards which the receiver got up to it lies
+ * before this. Word 1, on its way to another node: session of the connection it is meant for.
+ */
+export const KIND_COMPLETE = 6;

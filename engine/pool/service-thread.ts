@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import { Worker, type ResourceLimits } from "node:worker_threads";
 
 /** A thread with an event loop of its own (forwarder, coordinator), started by file URL. */
 export class ServiceThread<Plan> {
@@ -9,9 +9,9 @@ export class ServiceThread<Plan> {
   /** Made once: whoever waits, and however often, adds no listeners to the thread. */
   readonly #ended: Promise<unknown>;
 
-  constructor(name: string, file: URL, plan: Plan) {
+  constructor(name: string, file: URL, plan: Plan, resourceLimits: ResourceLimits = {}) {
     this.name = name;
-    this.#worker = new Worker(file, { workerData: plan, name });
+    this.#worker = new Worker(file, { workerData: plan, name, resourceLimits });
     this.#failed = new Promise((_, reject) => {
       this.#worker.once("error", (cause) => reject(cause));
     });

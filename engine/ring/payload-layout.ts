@@ -16,6 +16,8 @@ export const PAYLOAD_HEADER_BYTES = PAYLOAD_HEADER_WORDS * 4;
 
 /** Formats of a body: which scanner reads it. */
 export const FORMAT_OTLP_PROTO = 1;
+export const FORMAT_OTLP_JSON = 2;
+export const FORMAT_ZIPKIN_JSON = 3;
 
 /** Content encodings of a body: the lane inflates it. */
 export const ENCODING_NONE = 0;

@@ -32,11 +32,6 @@ export const MESSAGE_HEADER_BYTES = MESSAGE_SEQUENCE_AT + 4;
 export const MESSAGE_ALIGN_BYTES = 8;
 export const MESSAGE_SKIP = -1;
 
-/** Largest power of two that is not above `value`; ring capacities are powers of two. */
-export function powerOfTwoAtMost(value: number): number {
-  return 2 ** Math.floor(Math.log2(value));
-}
-
 /** True for 1, 2, 4, … up to 2^30. */
 export function isPowerOfTwo(value: number): boolean {
   return Number.isInteger(value) && value > 0 && value <= 2 ** 30 && (value & (value - 1)) === 0;

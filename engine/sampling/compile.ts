@@ -16,7 +16,7 @@ import {
 } from "./policy-compiler.ts";
 
 /** Raised when the meaning of an unchanged configuration changes, so that hashes differ. */
-const SEMANTICS_VERSION = 1;
+export const SEMANTICS_VERSION = 1;
 
 /** How a policy's answer counts. */
 export const ROLE_SAMPLE = 0;
@@ -77,7 +77,8 @@ export function compilePolicySet(samplers: readonly SamplerInput[]): PolicySet {
     assert(slot >= 0 && slot < FORWARDERS_MAX, "a slot is below FORWARDERS_MAX");
     assert(infos.every((info) => info.slot !== slot), "a slot has one sampler");
     if (policies.length === 0) {
-      throw invalid(`the sampler of forwarder "${forwarder}" has no policy`);
+      throw invalid(`the sampler of forwarder "${forwarder}" has no policy: add one, or leave `
+        + "Policies out");
     }
     const firstPolicy = compiled.length;
     for (const policy of policies) compiled.push(compilePolicy(policy, sampler, table));
@@ -85,7 +86,8 @@ export function compilePolicySet(samplers: readonly SamplerInput[]): PolicySet {
   }
   if (compiled.length > POLICIES_MAX) {
     const count = compiled.length;
-    throw invalid(`${count} policies in all samplers together; ${POLICIES_MAX} are possible`);
+    throw invalid(`${count} policies in all samplers together; ${POLICIES_MAX} are possible: `
+      + "remove some");
   }
   return new PolicySet(infos, compiled, table.predicates);
 }

@@ -64,7 +64,8 @@ export class PredicateTable {
     if (this.predicates.length === PREDICATES_MAX) {
       throw new GatewayError(
         "CONFIG_INVALID",
-        `more than ${PREDICATES_MAX} different attribute tests in the policies of all forwarders`,
+        `more than ${PREDICATES_MAX} different attribute tests in the policies of all forwarders: `
+        + "remove some",
         { key: predicate.key },
       );
     }

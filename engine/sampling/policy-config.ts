@@ -7,6 +7,7 @@
 // processor/tailsamplingprocessor/config.go.
 
 import { z } from "zod";
+import { nearestName } from "../../config/nearest-name.ts";
 import { AttributeMatcher } from "../part/attribute-matcher.ts";
 import { POLICIES_MAX } from "../part/decision-layout.ts";
 
@@ -303,11 +304,12 @@ function must(sentence: string): { error: (issue: { input?: unknown }) => string
 function strict<Shape extends z.core.$ZodLooseShape>(
   shape: Shape,
 ): z.ZodObject<Shape, z.core.$strict> {
-  const known = Object.keys(shape).join(", ");
+  const known = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue) => {
       if (issue.code === "unrecognized_keys") {
-        return `unknown field ${quoted(issue["keys"] as string[])}; known: ${known}`;
+        const keys = issue["keys"] as string[];
+        return `unknown field ${quoted(keys)}; known: ${known.join(", ")}${hintFor(keys, known)}`;
       }
       return must("be an object").error(issue);
     },
@@ -332,7 +334,8 @@ function typeProblem(
   if (TYPES_ELSEWHERE.includes(type as string)) {
     return `policy type "${String(type)}" of OpenTelemetry is not supported here: ${known}`;
   }
-  return `unknown policy type ${JSON.stringify(type)}: ${known}`;
+  const hint = typeof type === "string" ? hintFor([type], types) : "";
+  return `unknown policy type ${JSON.stringify(type)}${hint}: ${known}`;
 }
 
 /** The matcher that will test the values compiles the expression: what it takes is right. */
@@ -354,6 +357,11 @@ function isInteger64(value: unknown): boolean {
 
 function refuse(context: z.core.$RefinementCtx, path: PropertyKey[], message: string): void {
   context.addIssue({ code: "custom", path, message });
+}
+
+function hintFor(written: readonly string[], known: readonly string[]): string {
+  const near = written.flatMap((name) => nearestName(name, known) ?? []);
+  return near.length === 0 ? "" : `; did you mean ${near.join(", ")}?`;
 }
 
 function quoted(keys: readonly string[]): string {

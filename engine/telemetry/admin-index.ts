@@ -7,6 +7,7 @@ export const ENDPOINTS = [
   { path: "/healthz", about: "200 while it works, 404 once it drains" },
   { path: "/readyz", about: "200 when traffic should come here, else 503" },
   { path: "/status", about: "balance sheet and lanes, JSON" },
+  { path: "/cluster", about: "members, shards and connections, JSON" },
 ] as const;
 
 /** The front page of the admin listener, HTML. */

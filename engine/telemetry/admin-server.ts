@@ -47,6 +47,8 @@ export interface AdminServerDependencies {
   readonly health: () => Health;
   /** JSON of GET /status. */
   readonly status: () => object;
+  /** JSON of GET /cluster; null on a single node. */
+  readonly cluster: () => object | null;
   /** Finds a trace by 32 lower-case hex digits; null: this node knows nothing about it. */
   readonly lookup: (traceIdHex: string) => Promise<TraceReport | null>;
   /** Told about every answer 500 and every error of the listener itself. */
@@ -60,6 +62,10 @@ interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const ADMIN_FAILED = "the admin listener failed: metrics and health may not be served; look at the"
+  + " cause, and restart the gateway if they are not";
+const ADMIN_BUG = "a request to the admin address failed in the gateway: please report this line";
+const LOOKUP_FAILED = "a trace lookup failed after its client had got its answer: ask again";
 const JSON_TYPE = "application/json; charset=utf-8";
 const HTML_TYPE = "text/html; charset=utf-8";
 const TRACES_PATH = "/traces/";
@@ -104,7 +110,7 @@ export class AdminServer {
       this.#server.listen({ host, port }, () => {
         this.#server.off("error", failed);
         this.#server.on("error", (cause) =>
-          this.#dependencies.report("the admin listener failed", cause));
+          this.#dependencies.report(ADMIN_FAILED, cause));
         resolve();
       });
     });
@@ -144,7 +150,7 @@ export class AdminServer {
     try {
       reply = await this.#answer(request);
     } catch (cause) {
-      this.#dependencies.report(`the admin listener could not answer ${request.method}`, cause);
+      this.#dependencies.report(ADMIN_BUG, cause);
       reply = problem(500, "internal", "The reason is in the gateway's log.");
     }
     response.writeHead(reply.status, {
@@ -185,6 +191,13 @@ export class AdminServer {
       }
       case "/readyz":
         return readyzReply(health());
+      case "/cluster": {
+        const cluster = this.#dependencies.cluster();
+        if (cluster === null) {
+          return problem(404, "no_cluster", "This node runs alone: see ClusterOperation.");
+        }
+        return { status: 200, body: `${JSON.stringify(cluster, null, 2)}\n` };
+      }
       case "/status":
         return { status: 200, body: `${JSON.stringify(status(), null, 2)}\n` };
       default:
@@ -226,7 +239,7 @@ export class AdminServer {
     const lookup = this.#find(traceId).finally(() => { this.#lookups--; });
     let late = false;
     lookup.catch((cause: unknown) => {
-      if (late) this.#dependencies.report("a trace lookup failed after its timeout", cause);
+      if (late) this.#dependencies.report(LOOKUP_FAILED, cause);
     });
     try {
       const found = await Promise.race([lookup, timeout]);

@@ -1,7 +1,7 @@
 // The balance sheet: for every forwarder, what became of each span. Two accounts, both in spans:
 //
 //   decision   received + moved in + replayed
-//                = kept + dropped − upgraded + in flight + moved out + lost
+//                = kept + dropped − upgraded + in flight + moved out + evicted + lost
 //   delivery   kept + kept by an earlier run
 //                = acknowledged + waiting + lost after being kept
 //
@@ -11,15 +11,15 @@
 
 import { FORWARDERS_MAX } from "../part/decision-layout.ts";
 import {
-  DIRECTION_IN, DIRECTION_OUT, keptForwarder, KEPT_LOST_NAMES, KEPT_LOST_RECORD_CORRUPT,
-  keptLostIndex, KEPT_SPACE,
-  LOST_NAMES, lostIndex, movedIndex, PROTOCOL_NAMES, REFUSED_NAMES,
+  DIRECTION_IN, DIRECTION_OUT, EVICTED_NAMES, evictedIndex, keptForwarder, KEPT_LOST_NAMES,
+  KEPT_LOST_RECORD_CORRUPT, keptLostIndex, KEPT_SPACE, LOST_NAMES, lostIndex, movedIndex,
+  PROTOCOL_NAMES, REFUSED_NAMES,
 } from "./label-values.ts";
 import type { LabelNames } from "./metric-layout.ts";
 import {
   KEPT_SPANS_LOST, KEPT_SPANS_REPLAYED, OUTBOX_SPANS, SPANS_ACKNOWLEDGED, SPANS_DROPPED,
-  SPANS_IN_FLIGHT, SPANS_KEPT, SPANS_LOST, SPANS_MOVED, SPANS_RECEIVED, SPANS_REFUSED,
-  SPANS_REPLAYED, SPANS_UPGRADED,
+  SPANS_EVICTED, SPANS_IN_FLIGHT, SPANS_KEPT, SPANS_LOST, SPANS_MOVED, SPANS_RECEIVED,
+  SPANS_REFUSED, SPANS_REPLAYED, SPANS_UPGRADED,
 } from "./metric-table.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -41,6 +41,9 @@ export interface Account {
   readonly upgraded: number;
   readonly inFlight: number;
   readonly movedOut: number;
+  /** Not stored, by StoragePolicy. */
+  readonly evicted: number;
+  readonly evictedByReason: readonly Share[];
   readonly lost: number;
   readonly lostByReason: readonly Share[];
   /** Left minus right of the first account; positive: spans nobody accounts for. */
@@ -106,6 +109,9 @@ function accountOf(
 ): Account {
   const at = (index: number): number => cells[index] ?? 0;
   const lostByReason = shares(LOST_NAMES, (reason) => at(SPANS_LOST + lostIndex(slot, reason)));
+  const evictedByReason = shares(EVICTED_NAMES, (reason) =>
+    at(SPANS_EVICTED + evictedIndex(slot, reason)));
+  const evicted = total(evictedByReason);
   const keptLostByReason = shares(KEPT_LOST_NAMES, (reason) =>
     at(KEPT_SPANS_LOST + keptLostIndex(slot, reason)));
   const movedIn = at(SPANS_MOVED + movedIndex(slot, DIRECTION_IN));
@@ -122,9 +128,9 @@ function accountOf(
   const keptLost = total(keptLostByReason);
   return {
     forwarder, received, movedIn, replayed, kept, keptByPolicy, dropped, upgraded, inFlight,
-    movedOut, lost, lostByReason,
+    movedOut, evicted, evictedByReason, lost, lostByReason,
     difference: received + movedIn + replayed
-      - (kept + dropped - upgraded + inFlight + movedOut + lost),
+      - (kept + dropped - upgraded + inFlight + movedOut + evicted + lost),
     keptBefore, acknowledged, waiting, keptLost, keptLostByReason,
     deliveryDifference: kept + keptBefore - (acknowledged + waiting + keptLost),
   };

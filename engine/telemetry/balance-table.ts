@@ -77,6 +77,8 @@ function ledger(accounts: readonly Account[]): string[] {
     row("- upgraded from dropped", (account) => account.upgraded),
     row("+ in flight, undecided", (account) => account.inFlight),
     row("+ moved out", (account) => account.movedOut),
+    row("+ evicted, not stored", (account) => account.evicted),
+    ...parts((account) => account.evictedByReason),
     row("+ lost", (account) => account.lost),
     ...parts((account) => account.lostByReason),
     row("  difference", (account) => account.difference),

@@ -2,7 +2,9 @@
 // The page shows the text. Texts are part of the interface to dashboards; numbers live for one
 // run.
 
+import { LISTENERS_MAX } from "../../config/settings.ts";
 import { FORWARDERS_MAX, POLICIES_MAX, TRIGGER_NAMES } from "../part/decision-layout.ts";
+import { FORMAT_OTLP_JSON, FORMAT_ZIPKIN_JSON } from "../ring/payload-layout.ts";
 import {
   crossed, fixed, type Dimension, type LabelNames, type LabelSpace,
 } from "./metric-layout.ts";
@@ -25,6 +27,15 @@ export const PROTOCOL_NAMES = [
   "jaeger_thrift",
 ] as const;
 
+/** PROTOCOL_ of a payload that came over HTTP, by its FORMAT_. */
+export function protocolOf(format: number): number {
+  switch (format) {
+    case FORMAT_OTLP_JSON: return PROTOCOL_OTLP_HTTP_JSON;
+    case FORMAT_ZIPKIN_JSON: return PROTOCOL_ZIPKIN_JSON;
+    default: return PROTOCOL_OTLP_HTTP;
+  }
+}
+
 /** Why spans were never acknowledged, by a lane. */
 export const REFUSED_INVALID_ID = 0;
 export const REFUSED_DISK_FULL = 1;
@@ -37,13 +48,19 @@ export const LOST_RECORD_CORRUPT = 0;
 export const LOST_FORWARDER_REMOVED = 1;
 export const LOST_NAMES = ["record_corrupt", "forwarder_removed"] as const;
 
+/** Why acknowledged spans were not stored, by the operator's choice. */
+export const EVICTED_STORAGE_SAMPLED = 0;
+export const EVICTED_NAMES = ["storage_sampled"] as const;
+
 /** Why kept spans were not delivered and never will be. */
 export const KEPT_LOST_BACKEND_REFUSED = 0;
 export const KEPT_LOST_OUTBOX_LIMIT = 1;
 export const KEPT_LOST_RECORD_CORRUPT = 2;
 export const KEPT_LOST_FORWARDER_REMOVED = 3;
+/** Its message fits no ring: MaxBodyBytes was larger when it came. */
+export const KEPT_LOST_MESSAGE_SIZE = 4;
 export const KEPT_LOST_NAMES = [
-  "backend_refused", "outbox_limit", "record_corrupt", "forwarder_removed",
+  "backend_refused", "outbox_limit", "record_corrupt", "forwarder_removed", "message_size",
 ] as const;
 
 export const DIRECTION_IN = 0;
@@ -57,6 +74,13 @@ export const DECISION_NAMES = ["drop", "keep"] as const;
 export const COMMIT_DISK_FULL = 0;
 export const COMMIT_FAILED = 1;
 export const COMMIT_FAILURE_NAMES = ["disk_full", "failed"] as const;
+
+/** Why a lane refused payloads that it had not read. */
+export const SHED_STORAGE_LIMIT = 0;
+export const SHED_MEMORY_LIMIT = 1;
+export const SHED_DISK_FULL = 2;
+export const SHED_LOG_FAILED = 3;
+export const SHED_NAMES = ["storage_limit", "memory_limit", "disk_full", "log_failed"] as const;
 
 /** Why the front door refused a request, or passed on that a lane did. */
 export const REQUEST_RING_FULL = 0;
@@ -77,10 +101,18 @@ export const REQUEST_UNAVAILABLE = 13;
 export const REQUEST_INTERNAL = 14;
 /** A connection beyond the limit, whatever it wanted. */
 export const REQUEST_CONNECTIONS = 15;
+/** No access token, or one that the listener does not know. */
+export const REQUEST_UNAUTHORIZED = 16;
+/** From a web page whose origin the listener does not allow. */
+export const REQUEST_ORIGIN = 17;
+/** Refused by the HTTP engine before it was a request; only Node's engine tells us. */
+export const REQUEST_BAD_HTTP = 18;
+/** A connection without a TLS handshake, or without the client certificate that is asked for. */
+export const REQUEST_TLS = 19;
 export const REQUEST_REFUSED_NAMES = [
   "ring_full", "body_memory", "storage", "too_large", "malformed", "bad_encoding", "bad_type",
   "not_found", "method", "draining", "quota", "timeout", "aborted", "unavailable", "internal",
-  "connections",
+  "connections", "unauthorized", "origin", "bad_http", "tls",
 ] as const;
 
 /** Status codes that we answer with; the last entry stands for all others. */
@@ -107,6 +139,12 @@ export const FORWARDER: Dimension = {
   label: "forwarder",
   size: FORWARDERS_MAX,
   nameOf: (slot: number, names: LabelNames) => names.forwarders[slot]?.name ?? null,
+};
+/** One name for each listener that has a certificate. */
+export const LISTENER: Dimension = {
+  label: "listener",
+  size: LISTENERS_MAX,
+  nameOf: (listener: number, names: LabelNames) => names.tlsListeners?.[listener] ?? null,
 };
 export const TRIGGER: Dimension = fixed("trigger", TRIGGER_NAMES);
 export const DECISION: Dimension = fixed("decision", DECISION_NAMES);
@@ -169,6 +207,11 @@ export function keptForwarder(index: number, names: LabelNames): number {
 /** Label index of {forwarder, reason} of spans lost without a decision. */
 export function lostIndex(slot: number, reason: number): number {
   return slot * LOST_NAMES.length + reason;
+}
+
+/** Label index of {forwarder, reason} of spans that were not stored. */
+export function evictedIndex(slot: number, reason: number): number {
+  return slot * EVICTED_NAMES.length + reason;
 }
 
 /** Label index of {forwarder, reason} of kept spans lost. */

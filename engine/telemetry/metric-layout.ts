@@ -35,6 +35,8 @@ export interface LabelNames {
   readonly forwarders: readonly (ForwarderName | null)[];
   /** By policy set number, then vote bit. At most POLICY_SETS_MAX sets. */
   readonly policySets: readonly (readonly PolicyName[])[];
+  /** By the listener's place in the settings; null for one without TLS. */
+  readonly tlsListeners?: readonly (string | null)[];
 }
 
 /** One forwarder slot. */

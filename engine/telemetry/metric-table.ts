@@ -2,9 +2,10 @@
 // the page and what it means. Adding a row here is all it takes; blocks, page and status follow.
 
 import {
-  BATCH_OUTCOME_NAMES, COMMIT_FAILURE_NAMES, DECISION, DECISION_NAMES, DIRECTION_NAMES, FORWARDER,
-  forwarderAnd, FORWARD_FAILURE_NAMES, KEPT_LOST_NAMES, KEPT_SPACE, LOST_NAMES, PROTOCOL_NAMES,
-  REFUSED_NAMES, REQUEST_REFUSED_NAMES, STATUS_CODES, TRIGGER,
+  BATCH_OUTCOME_NAMES, COMMIT_FAILURE_NAMES, DECISION, DECISION_NAMES, DIRECTION_NAMES,
+  EVICTED_NAMES, FORWARDER, forwarderAnd, FORWARD_FAILURE_NAMES, KEPT_LOST_NAMES, KEPT_SPACE,
+  LISTENER, LOST_NAMES, PROTOCOL_NAMES, REFUSED_NAMES, REQUEST_REFUSED_NAMES, SHED_NAMES,
+  STATUS_CODES, TRIGGER,
 } from "./label-values.ts";
 import { BlockLayout, crossed, fixed, type MetricDeclaration } from "./metric-layout.ts";
 
@@ -47,6 +48,13 @@ export const SPANS_MOVED = lane.counterBy(forwarderAnd("direction", DIRECTION_NA
 /** Index: lostIndex. */
 export const SPANS_LOST = lane.counterBy(forwarderAnd("reason", LOST_NAMES),
   "tailrace_spans_lost_total", "Acknowledged spans that ended without a decision.");
+/** Index: evictedIndex. */
+export const SPANS_EVICTED = lane.counterBy(forwarderAnd("reason", EVICTED_NAMES),
+  "tailrace_spans_evicted_total",
+  "Acknowledged spans that were not stored because StoragePolicy hash-sample chose so.");
+/** Index: a SHED_ reason. */
+export const PAYLOADS_SHED = lane.counterBy(crossed(fixed("reason", SHED_NAMES)),
+  "tailrace_payloads_shed_total", "Payloads that a lane answered with 503 without reading them.");
 
 // From the decision to the backend, by forwarder slot.
 export const KEPT_SPANS_REPLAYED = lane.counterBy(byForwarder, "tailrace_kept_spans_replayed_total",
@@ -64,7 +72,7 @@ export const KEPT_SPANS_LOST = lane.counterBy(forwarderAnd("reason", KEPT_LOST_N
 // Traces and decisions.
 export const TRACES_LIVE = lane.gauge("tailrace_traces_live", "Undecided traces this node owns.");
 export const TRACE_ROWS_MAX = lane.gauge("tailrace_trace_rows_max",
-  "Traces that fit; beyond it the oldest are decided early.");
+  "Traces that fit; beyond it the heaviest are decided early.");
 export const PART_LINKS = lane.gauge("tailrace_part_links", "Parts of live traces.");
 /** Index: decisionIndex. */
 export const DECISIONS = lane.counterBy(crossed(FORWARDER, TRIGGER, DECISION),
@@ -92,6 +100,15 @@ export const LOG_COMMIT_FAILURES = lane.counterBy(crossed(fixed("reason", COMMIT
 export const LOG_COMMIT_SECONDS = lane.histogram("tailrace_log_commit_seconds",
   "Time a transaction took, writing included.",
   [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
+export const STORAGE_BYTES = lane.gauge("tailrace_storage_bytes",
+  "Bytes that count into StorageLimit: logs, outboxes, what waits to be unlinked or read again.");
+export const STORAGE_LIMIT_BYTES = lane.gauge("tailrace_storage_limit_bytes", "StorageLimit.");
+export const STORAGE_PRESSURE = lane.gauge("tailrace_storage_pressure",
+  "Storage and its limit: 0 there is room, 1 StoragePolicy is at work, 2 clients are refused.");
+export const STORED_SHARE = lane.gauge("tailrace_stored_share",
+  "Share of new traces that is stored; below 1 with StoragePolicy hash-sample under pressure.");
+export const MEMORY_PRESSURE = lane.gauge("tailrace_memory_pressure",
+  "Memory and its limit: 0 there is room, 1 tables do not grow, 2 clients are refused.");
 export const RECORDS_LOST = lane.counter("tailrace_records_lost_total",
   "Records of former runs whose index was damaged: their undecided spans are lost, uncounted.");
 export const GENERATIONS_SET_ASIDE = lane.counter("tailrace_generations_set_aside_total",
@@ -100,6 +117,20 @@ export const VALUES_UNTESTED = lane.counter("tailrace_attribute_values_untested_
   "Values too long or too slow for their regular expression: they match nothing.");
 export const RECORDS_CORRUPT = lane.counter("tailrace_records_corrupt_total",
   "Records whose checksum did not fit when they were read back.");
+
+// The cluster; all of it stays 0 on a single node.
+export const PARTS_SENT_AGAIN = lane.counter("tailrace_parts_sent_again_total",
+  "Undecided parts sent again: after a start, or because their owner changed or was away.");
+export const DECISIONS_WITNESSED = lane.counter("tailrace_decisions_witnessed_total",
+  "Decisions of other nodes that this one committed as their witness.");
+export const DECISION_CONFLICTS = lane.counter("tailrace_decision_conflicts_total",
+  "Traces that two nodes remembered differently; keep wins.");
+export const GATES_FORCED = lane.counter("tailrace_gates_forced_total",
+  "Traces judged under pressure before every node had told what it knew of their shard.");
+export const SHARDS_CLOSED = lane.gauge("tailrace_shards_closed",
+  "Shards of this node, counted by each lane, that wait for other nodes' reports.");
+export const NODES_BEHIND = lane.gauge("tailrace_nodes_behind",
+  "Nodes, counted by each lane, that are being sent what is undecided again.");
 
 // The lane's loop.
 export const LANE_TURNS = lane.counter("tailrace_lane_turns_total", "Turns of the lanes' loops.");
@@ -117,6 +148,13 @@ export const UNFINISHED_BODY_BYTES = door.gauge("tailrace_unfinished_body_bytes"
 /** Index: a REQUEST_ reason. */
 export const REQUESTS_REFUSED = door.counterBy(crossed(fixed("reason", REQUEST_REFUSED_NAMES)),
   "tailrace_requests_refused_total", "Requests not answered with success, by reason.");
+// By the listener's place in the settings; only those with TLS are shown.
+export const TLS_CERTIFICATE_EXPIRY = door.gaugeBy(crossed(LISTENER),
+  "tailrace_tls_certificate_expiry_seconds",
+  "When the certificate that a listener serves expires, in seconds since the Unix epoch.");
+export const TLS_RELOAD_FAILURES = door.counterBy(crossed(LISTENER),
+  "tailrace_tls_reload_failures_total",
+  "Changed certificate files that could not be used: the former ones are still served.");
 
 const forward = FORWARD_LAYOUT;
 /** Index: batchIndex. */

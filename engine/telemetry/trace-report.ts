@@ -9,7 +9,27 @@ export interface TraceDecision {
   /** How many traces the kept one stands for; null as above. */
   readonly sampleRate: number | null;
   /** Every policy's vote; empty when the votes are forgotten. */
-  readonly votes: readonly { readonly policy: string; readonly vote: string }[];
+  readonly votes: readonly TraceVote[];
+  /** Of a keep: what the forwarder has not delivered of all traces. Absent just after it. */
+  readonly delivery?: ForwarderDelivery;
+}
+
+/** One policy's vote, and where the policy is known what it asks for. */
+export interface TraceVote {
+  readonly policy: string;
+  readonly vote: string;
+  /** What a trace must have: "a duration above 500 ms". */
+  readonly needs?: string;
+  /** What this trace has of it, where that is known: "812 ms". */
+  readonly has?: string;
+}
+
+/** Spans of a forwarder as a whole: single traces are not followed to the backend. */
+export interface ForwarderDelivery {
+  /** Kept and not acknowledged by the backend. */
+  readonly waitingSpans: number;
+  /** Kept and given up since the start. */
+  readonly lostSpans: number;
 }
 
 /** One trace as its owner, or the memory of decisions, knows it. */
@@ -32,6 +52,10 @@ export interface TraceReport {
   readonly errorSeen: boolean | null;
   /** Records that hold spans of the trace; null when forgotten. */
   readonly parts: number | null;
+  /** Start of the earliest span seen so far, RFC 3339; null once decided, or without times. */
+  readonly startedAt: string | null;
+  /** Since the first span came; null once decided. */
+  readonly seenMsAgo: number | null;
   /** Until the next deadline; null once decided. */
   readonly decidesInMs: number | null;
   /** Forwarders whose sampler has not decided. */
@@ -43,6 +67,8 @@ export interface TraceReport {
   /** False when the trace was judged on part of its spans; null as above. */
   readonly complete: boolean | null;
   readonly decisions: readonly TraceDecision[];
+  /** Forwarders without a sampler: they get every span. */
+  readonly unsampled?: readonly string[];
 }
 
 /**

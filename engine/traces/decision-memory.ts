@@ -9,6 +9,7 @@
 // trace is remembered in full again; the two meet when the full entry grows old.
 
 import { assert } from "../base/assert.ts";
+import { SHARDS, shardOf } from "../hash/shard-of.ts";
 import { hashTraceId } from "../hash/trace-hash.ts";
 import {
   PART_END_HIGH, PART_END_LOW, PART_SPANS, PART_START_HIGH, PART_START_LOW,
@@ -34,13 +35,28 @@ export const LOADED = 0;
 export const LOAD_MALFORMED = 1;
 export const LOAD_NEWER_VERSION = 2;
 export const LOAD_OTHER_SEED = 3;
-export type LoadAnswer =
-  typeof LOADED | typeof LOAD_MALFORMED | typeof LOAD_NEWER_VERSION | typeof LOAD_OTHER_SEED;
+/** Fingerprints of version 1: their checks do not say the shard, so they would never be found. */
+export const LOAD_OLDER_VERSION = 4;
+export type LoadAnswer = typeof LOADED | typeof LOAD_MALFORMED | typeof LOAD_NEWER_VERSION
+  | typeof LOAD_OTHER_SEED | typeof LOAD_OLDER_VERSION;
 
 const SAMPLERS_MASK = 0xffff;
 const U32_MAX = 0xffffffff;
 const NS_PER_US = 1000;
 const U32_RANGE = 2 ** 32;
+// Check of a fingerprint, u32: [0..19] low bits of the seeded check hash | [20..31] shard
+/** What the shard leaves. With the hash 52 bits are secret: see FingerprintRing for the odds. */
+const CHECK_SHARD_SHIFT = 20;
+const CHECK_SECRET_MASK = (1 << CHECK_SHARD_SHIFT) - 1;
+assert(SHARDS === 2 ** (32 - CHECK_SHARD_SHIFT), "a check has room for every shard, and no more");
+
+/**
+ * Shard of the trace that a fingerprint is of, so that whoever owns it now can be given it.
+ * @param check as i32 or u32.
+ */
+export function shardOfFingerprint(check: number): number {
+  return check >>> CHECK_SHARD_SHIFT;
+}
 
 export interface DecisionMemoryOptions {
   /** Decisions remembered in full at most; beyond it the oldest become fingerprints early. */
@@ -71,6 +87,11 @@ export class DecisionMemory {
   /** Full entries that became fingerprints, and those among them that had to before `fullMs`. */
   demotedTotal = 0;
   demotedEarlyTotal = 0;
+  /**
+   * Merges of two decisions of which one keeps what the other drops, for a sampler that both have
+   * decided; keep wins. A drop that is told again after a keep counts again.
+   */
+  conflicts = 0;
 
   constructor(options: DecisionMemoryOptions) {
     assert(Number.isInteger(options.fullMax), "fullMax is a whole number");
@@ -80,9 +101,23 @@ export class DecisionMemory {
     this.fullMs = options.fullMs;
     this.seed = options.seed >>> 0;
     this.checkSeed = ~options.seed >>> 0;
-    this.seedProof = hashTraceId(new Uint32Array(4), 0, this.seed) >>> 0;
+    this.seedProof = DecisionMemory.proofOf(this.seed);
     this.full = new FullDecisions(options.fullMax);
     this.fingerprints = new FingerprintRing(options.fingerprintBytes);
+  }
+
+  /**
+   * The second word of a fingerprint of the trace at `words[at..at+3]`, as i32; the first is
+   * `hashTraceId` under `seed`.
+   */
+  checkOf(words: Uint32Array, at: number): number {
+    return (hashTraceId(words, at, this.checkSeed) & CHECK_SECRET_MASK)
+      | (shardOf(words, at) << CHECK_SHARD_SHIFT);
+  }
+
+  /** See seedProof. */
+  static proofOf(seed: number): number {
+    return hashTraceId(new Uint32Array(4), 0, seed >>> 0) >>> 0;
   }
 
   /** Bytes that a memory of this size reserves. */
@@ -110,7 +145,7 @@ export class DecisionMemory {
     const hash = hashTraceId(words, at, this.seed);
     const entry = this.full.find(words, at, hash);
     const fingerprint = this.fingerprints.count === 0 ? 0
-      : this.fingerprints.find(hash, hashTraceId(words, at, this.checkSeed));
+      : this.fingerprints.find(hash, this.checkOf(words, at));
     if (entry === 0 && fingerprint === 0) return UNKNOWN;
     const masks = fingerprint === 0 ? 0 : this.fingerprints.masksOf(fingerprint);
     const found = this.found;
@@ -164,17 +199,19 @@ export class DecisionMemory {
         this.demoteOldest();
         this.demotedEarlyTotal++;
       }
-      const check = hashTraceId(words, at, this.checkSeed);
+      const check = this.checkOf(words, at);
       entry = this.full.append(words, at, hash, sinceMs);
       if (entry === 0) { // no slot in the index: the least that can be remembered of it
         this.demotedTotal++;
         this.demotedEarlyTotal++;
-        this.fingerprints.put(hash, check, words[at + MEMORY_MASKS]!);
+        this.loadFingerprint(hash, check, words[at + MEMORY_MASKS]!);
         return;
       }
       const fingerprint = this.fingerprints.find(hash, check);
       if (fingerprint !== 0) this.absorb(entry, fingerprint, hash, check);
     } else {
+      const known = this.full.words[entry * MEMORY_WORDS + MEMORY_MASKS]!;
+      if (differ(known, words[at + MEMORY_MASKS]!)) this.conflicts++;
       mergeEntry(this.full.words, entry * MEMORY_WORDS, words, at);
     }
     this.full.words[entry * MEMORY_WORDS + MEMORY_CHANGE] = this.changes; // its low 32 bits
@@ -184,7 +221,9 @@ export class DecisionMemory {
   absorb(entry: number, fingerprint: number, hash: number, check: number): void {
     const masks = this.fingerprints.masksOf(fingerprint);
     const masksAt = entry * MEMORY_WORDS + MEMORY_MASKS;
-    this.full.words[masksAt] = this.full.words[masksAt]! | masks;
+    const own = this.full.words[masksAt]!;
+    if (differ(own, masks)) this.conflicts++;
+    this.full.words[masksAt] = own | masks;
     this.fingerprints.put(hash, check, masks);
   }
 
@@ -204,7 +243,7 @@ export class DecisionMemory {
     const words = this.full.words;
     const at = this.full.oldest * MEMORY_WORDS;
     const hash = hashTraceId(words, at, this.seed);
-    this.fingerprints.put(hash, hashTraceId(words, at, this.checkSeed), words[at + MEMORY_MASKS]!);
+    this.fingerprints.put(hash, this.checkOf(words, at), words[at + MEMORY_MASKS]!);
     this.full.removeOldest(hash);
     this.demotedTotal++;
   }
@@ -225,8 +264,8 @@ export class DecisionMemory {
         this.loadEntry(words, entryAt, nowMs, nowS);
         entryAt += MEMORY_WORDS;
       } else {
-        this.fingerprints.put(
-          words[entryAt + FINGERPRINT_HASH]! | 0, words[entryAt + FINGERPRINT_CHECK]! | 0,
+        this.loadFingerprint(
+          words[entryAt + FINGERPRINT_HASH]!, words[entryAt + FINGERPRINT_CHECK]!,
           words[entryAt + FINGERPRINT_MASKS]!,
         );
         entryAt += FINGERPRINT_WORDS;
@@ -245,17 +284,48 @@ export class DecisionMemory {
     const hash = hashTraceId(words, at, this.seed);
     if (this.full.find(words, at, hash) !== 0) this.rememberSince(words, at, nowMs >>> 0);
     else {
-      const check = hashTraceId(words, at, this.checkSeed);
-      this.fingerprints.put(hash, check, words[at + MEMORY_MASKS]!);
+      this.loadFingerprint(hash, this.checkOf(words, at), words[at + MEMORY_MASKS]!);
     }
+  }
+
+  /**
+   * Takes in one fingerprint made under the same seed, as the youngest, merged with the one that is
+   * there. A full entry of the trace gets the masks too: the ring may forget them before it does.
+   * @param hash as i32 or u32, and so is check.
+   * @param masks not 0: who has them from outside has checked that, as `checkBatch` does.
+   */
+  loadFingerprint(hash: number, check: number, masks: number): void {
+    const full = this.full.words;
+    const entry = this.findFull(hash | 0, check | 0);
+    const known = entry === 0 ? this.fingerprints.find(hash | 0, check | 0) : 0;
+    // Where there are both, the full entry has all that the fingerprint has.
+    const before = entry !== 0 ? full[entry * MEMORY_WORDS + MEMORY_MASKS]!
+      : known !== 0 ? this.fingerprints.masksOf(known) : 0;
+    if (differ(before, masks)) this.conflicts++;
+    if (entry !== 0) full[entry * MEMORY_WORDS + MEMORY_MASKS] = before | masks;
+    this.fingerprints.put(hash | 0, check | 0, masks);
+  }
+
+  /** The full entry of the trace with this fingerprint (hashes as i32), 0 = none. */
+  findFull(hash: number, check: number): number {
+    const { words, index } = this.full;
+    let entry = index.first(hash);
+    while (entry !== 0) {
+      const at = entry * MEMORY_WORDS;
+      if (hashTraceId(words, at, this.seed) === hash && this.checkOf(words, at) === check) break;
+      entry = index.next();
+    }
+    return entry;
   }
 
   /** LOADED when every entry of the batch may be taken in: all or none are. */
   checkBatch(words: Uint32Array, at: number, end: number): LoadAnswer {
     if (end - at < BATCH_HEADER_WORDS) return LOAD_MALFORMED;
     const kind = words[at]! & 0xff;
-    if (((words[at]! >>> 8) & 0xff) > BATCH_VERSION) return LOAD_NEWER_VERSION;
+    const version = (words[at]! >>> 8) & 0xff;
+    if (version > BATCH_VERSION) return LOAD_NEWER_VERSION;
     if (kind !== BATCH_FULL && kind !== BATCH_FINGERPRINTS) return LOAD_MALFORMED;
+    if (kind === BATCH_FINGERPRINTS && version < BATCH_VERSION) return LOAD_OLDER_VERSION;
     const entryWords = kind === BATCH_FULL ? MEMORY_WORDS : FINGERPRINT_WORDS;
     const masksAt = kind === BATCH_FULL ? MEMORY_MASKS : FINGERPRINT_MASKS;
     const count = words[at]! >>> 16;
@@ -271,6 +341,11 @@ export class DecisionMemory {
   bytes(): number {
     return this.full.bytes() + this.fingerprints.bytes();
   }
+}
+
+/** Both masks decide on a sampler, one keeps and the other drops. */
+function differ(left: number, right: number): boolean {
+  return (((left ^ right) >>> 16) & left & right & SAMPLERS_MASK) !== 0;
 }
 
 function isZeroId(words: Uint32Array, at: number): boolean {

@@ -2,8 +2,10 @@
 // under a byte budget. The newest takes the place of the oldest, one at a time: memory is used
 // whole, age is exact, a lookup is one walk, and nothing is ever cleared or rotated at once.
 //
-// Two traces with equal fingerprints share 64 bits of seeded hash: with 8 million entries a new
-// trace meets one once in two trillion.
+// Two traces with equal fingerprints are of one shard and share 52 bits of seeded hash, which
+// nobody outside can choose. With 8 million entries spread over all shards a new trace meets one
+// once in two trillion; where all are of its own shard, because somebody chose them so, once in 500
+// million.
 
 import { assert } from "../base/assert.ts";
 import { HashIndex, INDEX_NUMBERS_MAX } from "./hash-index.ts";

@@ -24,10 +24,14 @@ export const MEMORY_WORDS = MEMORY_REASON + 7;
 
 /** The part of MEMORY_REASON that says by which policy set, and so what the votes mean. */
 export const REASON_POLICY_SET_MASK = 0xff00;
+export const REASON_POLICY_SET_SHIFT = 8;
+/** Number of a policy set of which nothing is known: what the votes mean is not told. */
+export const POLICY_SET_UNKNOWN = 254;
 export const REASON_FLAGS_MASK = 0xffff0000;
 
 // A decision of which only the fingerprint is left: FINGERPRINT_WORDS u32 words.
-// [0,1] two seeded hashes of the trace id | [2] masks as above; 0 = absent
+// [0] seeded hash of the trace id | [1] check: 20 bits of another one, shard << 20
+// | [2] masks as above; 0 = absent
 export const FINGERPRINT_HASH = 0;
 export const FINGERPRINT_CHECK = 1;
 export const FINGERPRINT_MASKS = 2;
@@ -38,7 +42,8 @@ export const FINGERPRINT_WORDS = 3;
 export const BATCH_HEADER_WORDS = 2;
 export const BATCH_FULL = 1;
 export const BATCH_FINGERPRINTS = 2;
-export const BATCH_VERSION = 1;
+/** Since 2 the check of a fingerprint says its shard. Full entries are the same in both. */
+export const BATCH_VERSION = 2;
 export const BATCH_ENTRIES_MAX = 0xffff;
 
 /** Words of a batch that has room for `entries` decisions in full, or for more fingerprints. */

@@ -11,9 +11,13 @@
 //   seal.
 //
 // What the ring evicts meanwhile is not carried: it is forgotten, and counted.
+//
+// A sweep for some shards only visits the same and leaves out the rest: both kinds of entries say
+// their shard, and it never changes, so all of this holds for the wanted ones.
 
 import { assert } from "../base/assert.ts";
-import type { DecisionMemory } from "./decision-memory.ts";
+import { SHARDS, shardOf } from "../hash/shard-of.ts";
+import { shardOfFingerprint, type DecisionMemory } from "./decision-memory.ts";
 import {
   BATCH_ENTRIES_MAX, BATCH_FINGERPRINTS, BATCH_FULL, BATCH_HEADER_WORDS, BATCH_VERSION,
   FINGERPRINT_CHECK, FINGERPRINT_HASH, FINGERPRINT_MASKS, FINGERPRINT_WORDS, MEMORY_CHANGE,
@@ -45,14 +49,20 @@ export class MemorySweep {
   nextEntry = 1;
   lastEntry = 0;
   nextFingerprint = 0;
+  /** By shard: 0 = left out. Null = everything is exported. */
+  wanted: Uint8Array | null = null;
 
   constructor(memory: DecisionMemory) {
     this.memory = memory;
   }
 
-  /** Begins a sweep over everything remembered; one in progress is given up. */
-  exportAll(): void {
-    this.begin(0, true, 0);
+  /**
+   * Begins a sweep over everything remembered; one in progress is given up.
+   * @param wanted SHARDS flags: 0 = left out; null = everything is exported. Borrowed and not to
+   * be changed until the sweep is done.
+   */
+  exportAll(wanted: Uint8Array | null = null): void {
+    this.begin(0, true, 0, wanted);
   }
 
   /** Begins a sweep over what was remembered, merged or loaded after the mark, and maybe more. */
@@ -61,7 +71,12 @@ export class MemorySweep {
     this.begin(mark.changes + 1, tooOld, mark.fingerprints);
   }
 
-  begin(firstChange: number, everyChange: boolean, firstFingerprint: number): void {
+  begin(
+    firstChange: number, everyChange: boolean, firstFingerprint: number,
+    wanted: Uint8Array | null = null,
+  ): void {
+    assert(wanted === null || wanted.length === SHARDS, "there is a flag for each shard");
+    this.wanted = wanted;
     this.firstChange = firstChange;
     this.everyChange = everyChange;
     this.nextEntry = 1;
@@ -86,6 +101,7 @@ export class MemorySweep {
   sliceFull(target: Uint32Array, at: number, wordsMax: number): number {
     const full = this.memory.full;
     const words = full.words;
+    const wanted = this.wanted;
     const room = entriesThatFit(wordsMax, MEMORY_WORDS);
     const visitEnd = Math.min(this.lastEntry + 1, this.nextEntry + VISITS_MAX);
     let to = at + BATCH_HEADER_WORDS;
@@ -96,6 +112,7 @@ export class MemorySweep {
       if (!full.isLive(entry)) continue;
       const sinceFirst = (words[from + MEMORY_CHANGE]! - this.firstChange) | 0;
       if (!this.everyChange && sinceFirst < 0) continue;
+      if (wanted !== null && wanted[shardOf(words, from)] === 0) continue;
       for (let word = 0; word < MEMORY_SINCE_MS; word++) target[to + word] = words[from + word]!;
       for (let word = MEMORY_SINCE_MS; word < MEMORY_WORDS; word++) target[to + word] = 0;
       to += MEMORY_WORDS;
@@ -108,6 +125,7 @@ export class MemorySweep {
   sliceFingerprints(target: Uint32Array, at: number, wordsMax: number): number {
     const ring = this.memory.fingerprints;
     const words = ring.words;
+    const wanted = this.wanted;
     const room = entriesThatFit(wordsMax, FINGERPRINT_WORDS);
     let sequence = Math.max(this.nextFingerprint, ring.oldestSequence());
     const visitEnd = Math.min(ring.appended, sequence + VISITS_MAX);
@@ -116,8 +134,10 @@ export class MemorySweep {
     for (; sequence < visitEnd && count < room; sequence++) {
       const from = ring.entryOf(sequence) * FINGERPRINT_WORDS;
       if (words[from + FINGERPRINT_MASKS] === 0) continue;
+      const check = words[from + FINGERPRINT_CHECK]!;
+      if (wanted !== null && wanted[shardOfFingerprint(check)] === 0) continue;
       target[to + FINGERPRINT_HASH] = words[from + FINGERPRINT_HASH]!;
-      target[to + FINGERPRINT_CHECK] = words[from + FINGERPRINT_CHECK]!;
+      target[to + FINGERPRINT_CHECK] = check;
       target[to + FINGERPRINT_MASKS] = words[from + FINGERPRINT_MASKS]!;
       to += FINGERPRINT_WORDS;
       count++;

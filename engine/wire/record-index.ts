@@ -5,11 +5,15 @@
 // payload, whatever the policies, so that folding a record again gives the same numbers.
 // Span (SPAN_WORDS u32):  [0] at | [1] bytes | [2] part | [3] group       in payload order
 // Group (GROUP_WORDS u32): [0] resource at | [1] its end | [2] scope at | [3] its end
+//   | [4] schema URL of the resource at | [5] its end | [6] that of the scope at | [7] its end
+//   What resource and scope cover is the format's own: whole messages in protobuf, the values of
+//   these names in JSON. Only formats that cannot find schema URLs there use words 4 to 7.
 // All offsets are relative to the payload's first byte. A group has at least one span; the spans of
 // a group are neighbours, and so are the groups of a resource.
 //
 // Value kept in the log, little-endian u32 words:
 // [version, part count, span count, group count, format] parts.. spans.. groups..
+// Version 1 has groups of 4 words.
 
 import { endianness } from "node:os";
 import { assert } from "../base/assert.ts";
@@ -29,13 +33,20 @@ export const GROUP_RESOURCE_AT = 0;
 export const GROUP_RESOURCE_END = 1;
 export const GROUP_SCOPE_AT = 2;
 export const GROUP_SCOPE_END = 3;
-export const GROUP_WORDS = 4;
+export const GROUP_RESOURCE_SCHEMA_AT = 4;
+export const GROUP_RESOURCE_SCHEMA_END = 5;
+export const GROUP_SCOPE_SCHEMA_AT = 6;
+export const GROUP_SCOPE_SCHEMA_END = 7;
+export const GROUP_WORDS = 8;
 
 /** Registers 0..PART_WORDS-1 are the span as a part of one span; PART_SPANS is not read. */
 export const REGISTER_SPAN_AT = PART_WORDS;
 export const REGISTER_WORDS = PART_WORDS + 1;
 
-export const RECORD_INDEX_VERSION = 1;
+export const RECORD_INDEX_VERSION = 2;
+/** Its groups have the first GROUP_WORDS_1 words only. */
+const RECORD_INDEX_VERSION_1 = 1;
+const GROUP_WORDS_1 = 4;
 const HEADER_WORDS = 5;
 const SLOT_WORDS = 2;
 const WORD_BYTES = 4;
@@ -147,6 +158,7 @@ export class RecordIndex {
     groups[at + GROUP_RESOURCE_END] = resourceEnd;
     groups[at + GROUP_SCOPE_AT] = scopeAt;
     groups[at + GROUP_SCOPE_END] = scopeEnd;
+    for (let word = GROUP_RESOURCE_SCHEMA_AT; word < GROUP_WORDS; word++) groups[at + word] = 0;
     this.groupHasSpan = false;
   }
 
@@ -206,19 +218,22 @@ export class RecordIndex {
     if (end - at < HEADER_WORDS * WORD_BYTES) return false;
     const header = new Uint32Array(HEADER_WORDS);
     copyFrom(bytes, at, header, HEADER_WORDS);
-    if (header[0] !== RECORD_INDEX_VERSION) return false;
+    const version = header[0];
+    if (version !== RECORD_INDEX_VERSION && version !== RECORD_INDEX_VERSION_1) return false;
+    const groupWords = version === RECORD_INDEX_VERSION_1 ? GROUP_WORDS_1 : GROUP_WORDS;
     const partCount = header[1]!;
     const spanCount = header[2]!;
     const groupCount = header[3]!;
     const words = HEADER_WORDS + partCount * PART + spanCount * SPAN_WORDS
-      + groupCount * GROUP_WORDS;
+      + groupCount * groupWords;
     if (end - at !== words * WORD_BYTES) return false;
     this.parts = grownTo(this.parts, partCount * PART);
     this.spans = grownTo(this.spans, spanCount * SPAN_WORDS);
     this.groups = grownTo(this.groups, groupCount * GROUP_WORDS);
     let next = copyFrom(bytes, at + HEADER_WORDS * WORD_BYTES, this.parts, partCount * PART);
     next = copyFrom(bytes, next, this.spans, spanCount * SPAN_WORDS);
-    copyFrom(bytes, next, this.groups, groupCount * GROUP_WORDS);
+    copyFrom(bytes, next, this.groups, groupCount * groupWords);
+    if (version === RECORD_INDEX_VERSION_1) widenGroups(this.groups, groupCount);
     if (!numbersInOrder(this.spans, spanCount, SPAN_PART, partCount, false)) return false;
     if (!numbersInOrder(this.spans, spanCount, SPAN_GROUP, groupCount, true)) return false;
     this.partCount = partCount;
@@ -235,8 +250,9 @@ export class RecordIndex {
       bytes = Math.max(bytes, this.spans[at + SPAN_AT]! + this.spans[at + SPAN_BYTES]!);
     }
     for (let at = 0; at < this.groupCount * GROUP_WORDS; at += GROUP_WORDS) {
-      bytes = Math.max(bytes, this.groups[at + GROUP_RESOURCE_END]!);
-      bytes = Math.max(bytes, this.groups[at + GROUP_SCOPE_END]!);
+      for (let end = at + GROUP_RESOURCE_END; end < at + GROUP_WORDS; end += 2) {
+        bytes = Math.max(bytes, this.groups[end]!);
+      }
     }
     return bytes;
   }
@@ -346,6 +362,15 @@ function numbersInOrder(
     else if (neighbours && number !== next - 1) return false;
   }
   return next === count;
+}
+
+/** Moves groups of version 1 apart, in place, last first. */
+function widenGroups(groups: Uint32Array, count: number): void {
+  for (let group = count - 1; group >= 0; group--) {
+    const from = group * GROUP_WORDS_1;
+    groups.copyWithin(group * GROUP_WORDS, from, from + GROUP_WORDS_1);
+    groups.fill(0, group * GROUP_WORDS + GROUP_WORDS_1, (group + 1) * GROUP_WORDS);
+  }
 }
 
 function copyWords(words: Uint32Array, count: number, target: Uint8Array, at: number): number {

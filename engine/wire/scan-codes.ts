@@ -17,10 +17,14 @@ export const SCAN_TOO_DEEP = 6;
 /** More spans than one payload may have. */
 export const SCAN_TOO_MANY_SPANS = 7;
 
-export type ScanCode =
-  | typeof SCAN_OK | typeof SCAN_TRUNCATED | typeof SCAN_BAD_VARINT | typeof SCAN_BAD_FIELD
-  | typeof SCAN_BAD_WIRE_TYPE | typeof SCAN_BAD_GROUP | typeof SCAN_TOO_DEEP
-  | typeof SCAN_TOO_MANY_SPANS;
+/** Not well-formed JSON: RFC 8259, and nothing but white space after the value. */
+export const SCAN_BAD_JSON = 8;
+/** JSON, but a field that matters holds a value of another type than its own. */
+export const SCAN_WRONG_TYPE = 9;
+/** A number that its field cannot hold. */
+export const SCAN_BAD_NUMBER = 10;
+/** A Zipkin span in the form of version 1. */
+export const SCAN_ZIPKIN_V1 = 11;
 
 /** For the client's developer, by code. */
 export const SCAN_REASONS = [
@@ -32,4 +36,8 @@ export const SCAN_REASONS = [
   "unbalanced group",
   "messages are nested too deeply",
   "too many spans in one request",
+  "not well-formed JSON",
+  "a field holds a value of another type than its own",
+  "a number that its field cannot hold",
+  "Zipkin v1 spans are not taken here: send Zipkin v2",
 ] as const;

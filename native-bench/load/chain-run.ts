@@ -9,7 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { rounded, type BenchResult } from "../result.ts";
 import { GatewayProcess, type GatewayEnd } from "./gateway-process.ts";
 import { acceptedRequests, runLoad, Sink, type LoadResult, type SinkResult } from "./load.ts";
-import { otlpPayload, referenceShape, type OtlpPayload } from "./payload.ts";
+import { otlpJsonPayload, zipkinPayload } from "./json-payload.ts";
+import { otlpPayload, referenceShape, type Payload } from "./payload.ts";
 import { cpuTime, residentBytes, type CpuTime } from "./process-facts.ts";
 
 const MIB = 1024 * 1024;
@@ -22,9 +23,14 @@ const SAMPLE_PERCENT = 10;
 const REMOVE = { recursive: true, force: true, maxRetries: 10 } as const;
 const EXIT_INTERRUPTED = 130;
 
+const PAYLOADS = {
+  "otlp-proto": otlpPayload, "otlp-json": otlpJsonPayload, "zipkin-json": zipkinPayload,
+} as const;
+
 /** What is done to the gateway. */
 export interface Scenario {
   readonly name: string;
+  readonly format: keyof typeof PAYLOADS;
   readonly spansPerBody: number;
   readonly connections: number;
   readonly seconds: number;
@@ -52,7 +58,7 @@ interface Peaks {
 
 /** Everything seen while the gateway lived and at its end. */
 interface Observation {
-  readonly payload: OtlpPayload;
+  readonly payload: Payload;
   readonly load: LoadResult;
   readonly idleBytes: number;
   readonly peaks: Peaks;
@@ -75,7 +81,9 @@ export async function runScenario(scenario: Scenario): Promise<BenchResult> {
   };
   process.on("SIGINT", onInterrupt); // not once: a second one would end us in the middle of it
   try {
-    gateway = await GatewayProcess.start(directory, settingsOf(scenario, sink.url));
+    const listener = scenario.format === "zipkin-json" ? "signalfx" : "otlp";
+    const settings = tenthTo(sink.url, scenario.decisionWaitSeconds);
+    gateway = await GatewayProcess.start(directory, listener, settings);
     return resultOf(scenario, await observe(scenario, gateway, sink, directory));
   } catch (error) {
     throw new Error(`${scenario.name} failed; the gateway said:\n${gateway?.output ?? "nothing"}`,
@@ -88,13 +96,14 @@ export async function runScenario(scenario: Scenario): Promise<BenchResult> {
   }
 }
 
-function settingsOf(scenario: Scenario, sinkUrl: string): Record<string, unknown> {
+/** Settings of a gateway that keeps a tenth of all traces for a sink. */
+export function tenthTo(sinkUrl: string, decisionWaitSeconds: number): Record<string, unknown> {
   return {
     DrainDelay: "0s",
     ForwardTo: [{
       Type: "otlp", Name: "sink", URL: sinkUrl, Compression: "none",
       TraceSample: {
-        DecisionWait: `${scenario.decisionWaitSeconds}s`,
+        DecisionWait: `${decisionWaitSeconds}s`,
         Policies: [{
           name: "tenth", type: "probabilistic",
           probabilistic: { sampling_percentage: SAMPLE_PERCENT },
@@ -108,14 +117,15 @@ async function observe(
   scenario: Scenario, gateway: GatewayProcess, sink: Sink, directory: string,
 ): Promise<Observation> {
   const { seed, spansPerBody } = scenario;
-  const payload = otlpPayload(referenceShape(spansPerBody, 0, seed));
+  const shape = referenceShape(spansPerBody, 0, seed);
+  const payload = PAYLOADS[scenario.format](shape);
   const idleBytes = residentBytes(gateway.pid);
   const peaks: Peaks = { residentBytes: idleBytes, tracesLive: 0 };
   const cpuBefore = cpuTime(gateway.pid);
   const ended = new AbortController();
   const [load] = await Promise.all([
     runLoad({
-      directory, port: gateway.port, payload, connections: scenario.connections,
+      directory, ports: [gateway.port], payload, connections: scenario.connections,
       seconds: scenario.seconds,
       requestsPerSecond: scenario.spansPerSecond / spansPerBody,
       requestsMax: scenario.requestsMax, spread: scenario.spread, seed,
@@ -241,7 +251,7 @@ function lostOf(metrics: ReadonlyMap<string, number>): number {
 }
 
 /** Sum of a metric's samples over all labels. */
-function sumOf(metrics: ReadonlyMap<string, number>, name: string): number {
+export function sumOf(metrics: ReadonlyMap<string, number>, name: string): number {
   let sum = metrics.get(name) ?? 0;
   for (const [sample, value] of metrics) if (sample.startsWith(`${name}{`)) sum += value;
   return sum;

@@ -1,11 +1,12 @@
-// The front door alone, as a process: real HTTP engine, admission, body assembly and rings, and in
-// place of a lane an answer "accepted" to everything. front-door.bench.ts forks it.
+// The front door alone, as a process: real HTTP engine (uws, or the one that its argument names),
+// admission, body assembly and rings, and in place of a lane an answer "accepted" to everything.
+// front-door.bench.ts forks it.
 
 import { systemClock } from "../../engine/base/clock.ts";
+import { Door } from "../../engine/front-door/door.ts";
 import { DoorCounters } from "../../engine/front-door/door-counters.ts";
 import { BODY_MS_MAX, UNFINISHED_BODY_BYTES } from "../../engine/front-door/door-limits.ts";
 import { OTLP_TRACES } from "../../engine/front-door/routes.ts";
-import { UwsDoor } from "../../engine/front-door/uws-door.ts";
 import { createHealthWords, HealthWords } from "../../engine/part/health-words.ts";
 import { ACCEPTED } from "../../engine/part/verdict.ts";
 import { ByteRingConsumer, ByteRingProducer, createByteRing } from "../../engine/ring/byte-ring.ts";
@@ -44,7 +45,8 @@ const payloads = createByteRing(RING_BYTES);
 const completions = createSlotRing(REQUESTS_MAX, COMPLETION_WORDS);
 const health = new HealthWords(createHealthWords());
 const counters = new DoorCounters();
-const door = new UwsDoor({
+const door = new Door({
+  engine: process.argv[2] === "node" ? "node" : "uws",
   listeners: [{ name: "otlp", host: "127.0.0.1", port: 0, routes: [OTLP_TRACES] }],
   lanes: [{
     payloads: new ByteRingProducer(payloads), completions: new SlotRingConsumer(completions),
@@ -59,6 +61,7 @@ const door = new UwsDoor({
 }, {
   clock: systemClock, health, counters, wake: new WakeWord(mainWake),
   onTurn: () => {}, onFailure: (error) => process.stderr.write(`${String(error)}\n`),
+  log: (_level, message) => process.stderr.write(`${message}\n`),
 });
 
 /** Plays the lane, on this thread: takes everything that waits and accepts it. */

@@ -45,10 +45,11 @@ export class GatewayProcess {
   /**
    * Starts and waits until it is ready.
    * @param directory of its own, for the settings file and the log.
+   * @param listener type of its listener.
    * @param settings beside addresses and the place of the log.
    */
   static async start(
-    directory: string, settings: Readonly<Record<string, unknown>>,
+    directory: string, listener: "otlp" | "signalfx", settings: Readonly<Record<string, unknown>>,
   ): Promise<GatewayProcess> {
     const port = await freePort();
     const adminPort = await freePort();
@@ -56,7 +57,7 @@ export class GatewayProcess {
     writeFileSync(file, JSON.stringify({
       LogDir: "-", BackupLocation: join(directory, "data"),
       AdminAddress: `127.0.0.1:${adminPort}`,
-      ListenFrom: [{ Type: "otlp", ListenAddr: `127.0.0.1:${port}` }],
+      ListenFrom: [{ Type: listener, ListenAddr: `127.0.0.1:${port}` }],
       ...settings,
     }, null, 2));
     const main = builtFile("engine/main.ts");
@@ -154,7 +155,7 @@ function later(before: CpuTime, now: CpuTime | null): CpuTime {
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   return await new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

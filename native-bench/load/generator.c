@@ -14,9 +14,12 @@
 //
 // At the end what is under way is awaited, so that every answer that was given is counted.
 //
-// usage: generator PORT PATH BODY IDS CONNECTIONS SECONDS RATE REQUESTS SPREAD SEED
+// usage: generator PORT[,PORT...] PATH TYPE BODY IDS CONNECTIONS SECONDS RATE REQUESTS SPREAD SEED
+//   PORT      of several, connections take turns: a trace's requests reach different gateways
+//   TYPE      Content-Type of the requests
 //   BODY      file with the request body
-//   IDS       file with lines "<byte offset> <16 or 8 bytes> <group>"; 16 = trace id, 8 = span id
+//   IDS       file with lines "<byte offset> <16 or 8 bytes> <group> <r or h>"; 16 = trace id, 8 =
+//             span id; r = raw bytes, h = as hexadecimal digits, two a byte
 //   RATE      requests a second, 0 = closed loop
 //   REQUESTS  the most that are sent, 0 = as many as SECONDS allow
 // prints one JSON object; times of latencies are ms.
@@ -36,13 +39,13 @@
 #include <unistd.h>
 
 enum {
-  REPLY_BYTES = 8192, EVENTS = 256, STATUS_CODES = 600, GROUPS_MAX = 65536,
+  REPLY_BYTES = 8192, EVENTS = 256, STATUS_CODES = 600, GROUPS_MAX = 65536, PORTS_MAX = 64,
   SUB_BUCKETS = 64, BUCKETS = 64 * SUB_BUCKETS  // log-linear: 1.6 % apart
 };
 static const double ANSWERS_AWAITED_SECONDS = 10;
 
 struct connection {
-  int socket;
+  int socket, port;
   int waiting;        // for an answer
   int wants_output;   // what epoll was told
   char *request;
@@ -51,7 +54,7 @@ struct connection {
   size_t reply_bytes;
   char reply[REPLY_BYTES + 1];
 };
-struct id { uint32_t at, bytes, group; };
+struct id { uint32_t at, bytes, group; char form; };
 
 static const char *first_request;
 static size_t request_bytes, head_bytes, id_count, group_count;
@@ -61,7 +64,8 @@ static uint64_t seed, spread, request_number;
 static uint64_t status_counts[STATUS_CODES], reconnects, broken, waiting_count;
 static uint64_t latency_counts[BUCKETS], latency_total;
 static double latency_max_us;
-static int port, epoll_fd;
+static int ports[PORTS_MAX], epoll_fd;
+static size_t port_count;
 
 static void fail(const char *what) {
   perror(what);
@@ -80,6 +84,19 @@ static uint64_t scramble(uint64_t value) {  // splitmix64's finaliser (Steele, L
   return value ^ (value >> 31);
 }
 
+static void write_id(char *body, const struct id *id, const void *value) {
+  if (id->form == 'r') {
+    memcpy(body + id->at, value, id->bytes);
+    return;
+  }
+  static const char digits[] = "0123456789abcdef";
+  const unsigned char *bytes = value;
+  for (uint32_t byte = 0; byte < id->bytes; byte++) {
+    body[id->at + 2 * byte] = digits[bytes[byte] >> 4];
+    body[id->at + 2 * byte + 1] = digits[bytes[byte] & 15];
+  }
+}
+
 static void write_ids(char *body) {
   for (size_t group = 0; group < group_count; group++) {
     uint64_t trace = (request_number + group * spread / group_count) / spread;
@@ -90,10 +107,10 @@ static void write_ids(char *body) {
   for (size_t index = 0; index < id_count; index++) {
     const struct id *id = &ids[index];
     if (id->bytes == 16) {
-      memcpy(body + id->at, trace_ids[id->group], 16);
+      write_id(body, id, trace_ids[id->group]);
     } else {
       uint64_t span_id = scramble(seed ^ (request_number * id_count + index)) | 1;
-      memcpy(body + id->at, &span_id, 8);
+      write_id(body, id, &span_id);
     }
   }
   request_number++;
@@ -112,7 +129,7 @@ static void want_output(struct connection *connection, int wanted) {
 }
 
 static void open_socket(struct connection *connection) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)connection->port),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int one = 1;
   connection->socket = socket(AF_INET, SOCK_STREAM, 0);
@@ -212,16 +229,22 @@ static double percentile_ms(double share) {
   return 0;
 }
 
-static void read_body(const char *path, const char *file_name) {
+static void read_ports(char *list) {
+  for (char *port = strtok(list, ","); port && port_count < PORTS_MAX; port = strtok(NULL, ",")) {
+    ports[port_count++] = atoi(port);
+  }
+}
+
+static void read_body(const char *path, const char *type, const char *file_name) {
   FILE *file = fopen(file_name, "rb");
   if (!file) fail(file_name);
   fseek(file, 0, SEEK_END);
   size_t body_bytes = (size_t)ftell(file);
   rewind(file);
-  char *request = malloc(body_bytes + strlen(path) + 512);
+  char *request = malloc(body_bytes + strlen(path) + strlen(type) + 512);
   head_bytes = (size_t)sprintf(request,
-      "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n"
-      "Content-Length: %zu\r\n\r\n", path, body_bytes);
+      "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\n"
+      "Content-Length: %zu\r\n\r\n", path, type, body_bytes);
   if (fread(request + head_bytes, 1, body_bytes, file) != body_bytes) fail(file_name);
   fclose(file);
   request_bytes = head_bytes + body_bytes;
@@ -234,8 +257,8 @@ static void read_ids(const char *file_name) {
   size_t room = 1024;
   struct id id;
   ids = malloc(room * sizeof *ids);
-  while (fscanf(file, "%u %u %u", &id.at, &id.bytes, &id.group) == 3) {
-    if (head_bytes + id.at + id.bytes > request_bytes || id.group >= GROUPS_MAX) {
+  while (fscanf(file, "%u %u %u %c", &id.at, &id.bytes, &id.group, &id.form) == 4) {
+    if (head_bytes + id.at + id.bytes * (id.form == 'h' ? 2 : 1) > request_bytes || id.group >= GROUPS_MAX) {
       fprintf(stderr, "%s: an id outside the body\n", file_name);
       exit(1);
     }
@@ -296,21 +319,21 @@ static void print_result(double seconds, uint64_t due) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 11) {
-    fprintf(stderr, "usage: generator PORT PATH BODY IDS CONNECTIONS SECONDS RATE REQUESTS SPREAD "
-                    "SEED\n");
+  if (count != 12) {
+    fprintf(stderr, "usage: generator PORT[,PORT...] PATH TYPE BODY IDS CONNECTIONS SECONDS RATE REQUESTS "
+                    "SPREAD SEED\n");
     return 2;
   }
-  port = atoi(arguments[1]);
-  read_body(arguments[2], arguments[3]);
-  read_ids(arguments[4]);
-  size_t connections = strtoul(arguments[5], NULL, 10);
-  double seconds = strtod(arguments[6], NULL), rate = strtod(arguments[7], NULL);
-  uint64_t requests_max = strtoull(arguments[8], NULL, 10);
-  spread = strtoull(arguments[9], NULL, 10);
-  seed = scramble(strtoull(arguments[10], NULL, 10));
-  if (connections < 1 || spread < 1 || group_count < 1) {
-    fprintf(stderr, "CONNECTIONS, SPREAD and the ids must be at least one\n");
+  read_ports(arguments[1]);
+  read_body(arguments[2], arguments[3], arguments[4]);
+  read_ids(arguments[5]);
+  size_t connections = strtoul(arguments[6], NULL, 10);
+  double seconds = strtod(arguments[7], NULL), rate = strtod(arguments[8], NULL);
+  uint64_t requests_max = strtoull(arguments[9], NULL, 10);
+  spread = strtoull(arguments[10], NULL, 10);
+  seed = scramble(strtoull(arguments[11], NULL, 10));
+  if (port_count < 1 || connections < 1 || spread < 1 || group_count < 1) {
+    fprintf(stderr, "PORT, CONNECTIONS, SPREAD and the ids must be at least one\n");
     return 2;
   }
   epoll_fd = epoll_create1(0);
@@ -318,6 +341,7 @@ int main(int count, char **arguments) {
   for (size_t at = 0; at < connections; at++) {
     all[at].request = malloc(request_bytes);
     memcpy(all[at].request, first_request, request_bytes);
+    all[at].port = ports[at % port_count];
     open_socket(&all[at]);
   }
   double started = now_seconds();

@@ -4,17 +4,17 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nativeProgram } from "../native-program.ts";
-import type { OtlpPayload } from "./payload.ts";
+import type { Payload } from "./payload.ts";
 
-const TRACES_PATH = "/v1/traces";
 /** A sink that says nothing for so long does not run. */
 const SINK_START_MS = 5_000;
 
 export interface LoadOptions {
   /** For the generator's files; the caller removes it. */
   readonly directory: string;
-  readonly port: number;
-  readonly payload: OtlpPayload;
+  /** Connections take turns: with several, a trace's spans reach different gateways. */
+  readonly ports: readonly number[];
+  readonly payload: Payload;
   readonly connections: number;
   readonly seconds: number;
   /** 0: closed loop, as fast as answers come. */
@@ -53,12 +53,14 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const program = nativeProgram("native-bench/load/generator.c");
   const body = join(options.directory, "body");
   const ids = join(options.directory, "ids");
-  writeFileSync(body, options.payload.body);
-  writeFileSync(ids, options.payload.ids
-    .map(({ at, bytes, group }) => `${at} ${bytes} ${group}\n`).join(""));
+  const { payload } = options;
+  const form = payload.hexIds ? "h" : "r";
+  writeFileSync(body, payload.body);
+  writeFileSync(ids, payload.ids
+    .map(({ at, bytes, group }) => `${at} ${bytes} ${group} ${form}\n`).join(""));
   const output = await outputOf(spawn(program, [
-    options.port, TRACES_PATH, body, ids, options.connections, options.seconds,
-    options.requestsPerSecond, options.requestsMax, options.spread, options.seed,
+    options.ports.join(","), payload.path, payload.contentType, body, ids, options.connections,
+    options.seconds, options.requestsPerSecond, options.requestsMax, options.spread, options.seed,
   ].map(String), { stdio: ["ignore", "pipe", "pipe"] }));
   return JSON.parse(output) as LoadResult; // our own program's
 }
@@ -106,7 +108,7 @@ export class Sink {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}${TRACES_PATH}`;
+    return `http://127.0.0.1:${this.port}/v1/traces`;
   }
 
   async stop(): Promise<SinkResult> {

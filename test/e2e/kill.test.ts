@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { RecordingBackend } from "../support/backend.ts";
-import type { GatewayConfig, GatewayProcess } from "../support/gateway.ts";
+import { IS_SECOND_RUN, type GatewayConfig, type GatewayProcess } from "../support/gateway.ts";
 import {
   ALL_IS_WELL, duplicates, reckonAll, reckonSampled, tracesOf,
 } from "../support/reckoning.ts";
@@ -65,7 +65,7 @@ async function killAndStart(
   return await stage.start(next());
 }
 
-describe.each([1, 2, 4])("with %i workers", (workers) => {
+describe.each(IS_SECOND_RUN ? [2] : [2, 4])("with %i workers", (workers) => {
   it("no acknowledged span is lost when the process is killed again and again", async () => {
     const stage = Stage.open();
     const backends = { kept: await stage.backend(), all: await stage.backend() };
@@ -90,9 +90,10 @@ const BROKEN = {
   },
 };
 
-describe.each([
-  [1, "refuse connections"], [2, "answer 503"], [4, "refuse connections"],
-] as const)("with %i workers and backends that %s", (workers, kind) => {
+// Outboxes know nothing of HTTP engines.
+const FAILING = [[2, "answer 503"], [1, "refuse connections"]] as const;
+const failing = describe.skipIf(IS_SECOND_RUN).each(FAILING);
+failing("with %i workers and backends that %s", (workers, kind) => {
   it("no acknowledged span is lost when the process is killed meanwhile", async () => {
     const stage = Stage.open();
     const backends = { kept: await stage.backend(), all: await stage.backend() };
@@ -116,8 +117,8 @@ describe.each([
   }, TEST_MS);
 });
 
-it("undecided traces are judged whole, though every part of them came to another number of "
-  + "workers", async () => {
+it.skipIf(IS_SECOND_RUN)("undecided traces are judged whole, though every part of them came to "
+  + "another number of workers", async () => {
   const stage = Stage.open();
   const backend = await stage.backend();
   const traces = Array.from({ length: 200 }, () => ({

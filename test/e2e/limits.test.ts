@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import zlib from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { IS_SECOND_RUN } from "../support/gateway.ts";
 import { encodeResource } from "../support/otlp-builder.ts";
 import { ProtoWriter, readFields } from "../support/proto-wire.ts";
 import { ProvingGround } from "../support/proving-ground.ts";
@@ -48,7 +49,7 @@ describe("a span", () => {
   }, TEST_MS);
 });
 
-describe("a trace", () => {
+describe.runIf(!IS_SECOND_RUN)("a trace", () => {
   it("of a million spans is judged once and forwarded whole", async () => {
     const stage = Stage.open();
     const ground = await ProvingGround.open(stage, {
@@ -95,7 +96,7 @@ describe("a trace", () => {
   }, TEST_MS);
 });
 
-describe("a body", () => {
+describe.runIf(!IS_SECOND_RUN)("a body", () => {
   it("of 50,000 traces is taken, again and again", async () => {
     const stage = Stage.open();
     const ground = await ProvingGround.open(stage, {
@@ -158,7 +159,7 @@ describe("a body", () => {
   }, TEST_MS);
 });
 
-describe("more live traces than MaxTraces", () => {
+describe.runIf(!IS_SECOND_RUN)("more live traces than MaxTraces", () => {
   it.each([1, 2])("are judged early, the oldest first, with %i workers", async (workers) => {
     const stage = Stage.open();
     const ground = await ProvingGround.open(stage, {

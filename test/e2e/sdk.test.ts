@@ -1,17 +1,25 @@
-// The real OpenTelemetry SDK for JavaScript as a client: OTLP/HTTP, protobuf, gzip.
+// The real OpenTelemetry SDK for JavaScript as a client: OTLP/HTTP with protobuf and with JSON,
+// gzip, and its Zipkin exporter.
 
 import {
   context, createTraceState, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type Tracer,
 } from "@opentelemetry/api";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
-import { BatchSpanProcessor, NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
+import { OTLPTraceExporter as JsonExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { OTLPTraceExporter as ProtobufExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import { ZipkinExporter } from "@opentelemetry/exporter-zipkin";
+import {
+  BatchSpanProcessor, NodeTracerProvider, type SpanExporter,
+} from "@opentelemetry/sdk-trace-node";
 import { expect, it } from "vitest";
 import type { RecordingBackend } from "../support/backend.ts";
+import { freePorts, GatewayProcess } from "../support/gateway.ts";
 import type { Attributes, DecodedSpan } from "../support/otlp-builder.ts";
 import { Stage } from "../support/stage.ts";
 
 const TEST_MS = 30_000;
 const TRACES = 60;
+const KIND_UNSPECIFIED = 0;
+const KIND_INTERNAL = 1;
 
 // As a user would ask for it.
 process.env["OTEL_EXPORTER_OTLP_COMPRESSION"] = "gzip";
@@ -70,22 +78,29 @@ function bySpan(backend: RecordingBackend, kept: ReadonlySet<string>): DecodedSp
   return sorted(backend.spans.filter(({ traceId }) => kept.has(traceId)).map(withoutOurs));
 }
 
-it("spans of the JavaScript SDK arrive as they were sent, with their decision", async () => {
-  const stage = Stage.open();
-  const through = await stage.backend({ keepSpans: true });
-  const direct = await stage.backend({ keepSpans: true });
-  const gateway = await stage.start(stage.config([stage.otlpForwarder("errors", through, {
-    TraceSample: {
-      DecisionWait: "1s", Policies: [
-        { name: "failed", type: "status_code", status_code: { status_codes: ["ERROR"] } },
-      ],
-    },
-  })], { Workers: 2 }));
+function identityOf({
+  spanId, traceId, parentSpanId, name, statusCode, kind,
+}: DecodedSpan): Partial<DecodedSpan> {
+  return { spanId, traceId, parentSpanId, name, statusCode, kind };
+}
+
+/** Keeps what failed. */
+const FAILED = {
+  DecisionWait: "1s", Policies: [
+    { name: "failed", type: "status_code", status_code: { status_codes: ["ERROR"] } },
+  ],
+};
+const DECISION = {
+  "tailrace.policy": "failed", "tailrace.sample_rate": { double: 1 },
+  "tailrace.trigger": "decision_wait",
+};
+
+/** Sends TRACES traces through every exporter. */
+async function exportTraces(exporters: readonly SpanExporter[]): Promise<void> {
   const provider = new NodeTracerProvider({
-    spanProcessors: [`http://127.0.0.1:${gateway.port}/v1/traces`, direct.url]
-      .map((url) => new BatchSpanProcessor(new OTLPTraceExporter({ url }), {
-        scheduledDelayMillis: 20, maxExportBatchSize: 17,
-      })),
+    spanProcessors: exporters.map((exporter) => new BatchSpanProcessor(exporter, {
+      scheduledDelayMillis: 20, maxExportBatchSize: 17,
+    })),
   });
   const tracer = provider.getTracer("shop", "1.2.3", { schemaUrl: "https://example.org/schema" });
   for (let number = 0; number < TRACES; number++) {
@@ -93,20 +108,72 @@ it("spans of the JavaScript SDK arrive as they were sent, with their decision", 
     if (number % 20 === 0) await provider.forceFlush();
   }
   await provider.shutdown();
-  expect(direct.spans).toHaveLength(3 * TRACES);
-  expect(direct.lastHeaders["content-encoding"]).toBe("gzip");
-  expect(await gateway.metric("tailrace_spans_received_total")).toBe(3 * TRACES);
-  await gateway.settled();
+}
+
+function failedTraces(direct: RecordingBackend): Set<string> {
   const failed = new Set(direct.spans.filter(({ statusCode }) => statusCode === 2)
     .map(({ traceId }) => traceId));
   expect(failed.size).toBe(TRACES / 3);
-  expect(bySpan(through, failed)).toEqual(bySpan(direct, failed));
-  expect(through.spans).toHaveLength(TRACES);
-  for (const span of through.spans) {
-    expect(ours(span)).toEqual({
-      "tailrace.policy": "failed", "tailrace.sample_rate": { double: 1 },
-      "tailrace.trigger": "decision_wait",
-    });
-  }
+  return failed;
+}
+
+it.each([
+  ["protobuf", "otlp_http_protobuf", ProtobufExporter], ["JSON", "otlp_http_json", JsonExporter],
+] as const)("spans that the JavaScript SDK sends as %s arrive as they were, with their decision",
+  async (_, protocol, Exporter) => {
+    const stage = Stage.open();
+    const through = await stage.backend({ keepSpans: true });
+    const direct = await stage.backend({ keepSpans: true });
+    const gateway = await stage.start(stage.config(
+      [stage.otlpForwarder("errors", through, { TraceSample: FAILED })], { Workers: 2 }));
+    await exportTraces([
+      new Exporter({ url: `http://127.0.0.1:${gateway.port}/v1/traces` }),
+      new ProtobufExporter({ url: direct.url }),
+    ]);
+    expect(direct.spans).toHaveLength(3 * TRACES);
+    expect(direct.lastHeaders["content-encoding"]).toBe("gzip");
+    await gateway.settled();
+    expect(await gateway.metric("tailrace_spans_received_total", { protocol })).toBe(3 * TRACES);
+    const failed = failedTraces(direct);
+    expect(bySpan(through, failed)).toEqual(bySpan(direct, failed));
+    expect(through.spans).toHaveLength(TRACES);
+    for (const span of through.spans) expect(ours(span)).toEqual(DECISION);
+    expect((await gateway.stop()).code).toBe(0);
+  }, TEST_MS);
+
+it("spans of the Zipkin exporter arrive with all that Zipkin can say", async () => {
+  const stage = Stage.open();
+  const through = await stage.backend({ keepSpans: true });
+  const direct = await stage.backend({ keepSpans: true });
+  const ports = await freePorts();
+  const config = stage.config([stage.otlpForwarder("errors", through, { TraceSample: FAILED })], {
+    Workers: 2, ListenFrom: [{ Type: "signalfx", ListenAddr: `127.0.0.1:${ports.port}` }],
+  });
+  const gateway = stage.watch(await GatewayProcess.start(stage.directory, config, ports));
+  await exportTraces([
+    new ZipkinExporter({ url: `http://127.0.0.1:${gateway.port}/api/v2/spans` }),
+    new ProtobufExporter({ url: direct.url }),
+  ]);
+  await gateway.settled();
+  expect(await gateway.metric("tailrace_spans_received_total", { protocol: "zipkin_json" }))
+    .toBe(3 * TRACES);
+  const failed = failedTraces(direct);
+  const sent = bySpan(direct, failed);
+  const arrived = bySpan(through, failed);
+  expect(arrived.map(identityOf)).toEqual(sent.map((span) => {
+    // Zipkin has no word for an internal span.
+    return identityOf(span.kind === KIND_INTERNAL ? { ...span, kind: KIND_UNSPECIFIED } : span);
+  }));
+  arrived.forEach((span, index) => {
+    const original = sent[index]!; // as many, or the comparison above had failed
+    expect(span.resource["service.name"]).toBe(original.resource["service.name"]);
+    // Microseconds is all that Zipkin has.
+    expect(span.startNs / 1000n).toBe(original.startNs / 1000n);
+    expect(span.events.map(({ name }) => name)).toEqual(original.events.map(({ name }) => name));
+    for (const [key, value] of Object.entries(original.attributes)) {
+      if (typeof value === "string") expect(span.attributes[key]).toBe(value);
+    }
+  });
+  for (const span of through.spans) expect(ours(span)).toEqual(DECISION);
   expect((await gateway.stop()).code).toBe(0);
 }, TEST_MS);

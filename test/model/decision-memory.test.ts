@@ -2,6 +2,8 @@
 // lists.
 
 import { expect, test } from "vitest";
+import { SHARDS, shardOf } from "../../engine/hash/shard-of.ts";
+import { hashTraceId } from "../../engine/hash/trace-hash.ts";
 import {
   DecisionMemory, FINGERPRINT, FULL, LOADED, UNKNOWN,
 } from "../../engine/traces/decision-memory.ts";
@@ -14,6 +16,18 @@ import { buildDecision, buildPart } from "../unit/traces/table-builders.ts";
 
 interface Decision { trace: number; masks: number; votes: number; sinceMs: number }
 
+const shardOfTrace = (trace: number): number => shardOf(buildPart(trace), 0);
+
+/** Some sampler is decided by both, kept by one and dropped by the other. */
+function differ(left: number, right: number): boolean {
+  for (let sampler = 0; sampler < 16; sampler++) {
+    const bothDecided = (left >>> sampler) & (right >>> sampler) & 1;
+    const oneKeeps = ((left >>> (16 + sampler)) ^ (right >>> (16 + sampler))) & 1;
+    if (bothDecided === 1 && oneKeeps === 1) return true;
+  }
+  return false;
+}
+
 /** The same as DecisionMemory, said as simply as possible: both lists oldest first. */
 class PlainMemory {
   readonly fullMax: number;
@@ -25,6 +39,7 @@ class PlainMemory {
   evicted = 0;
   early = 0;
   appended = 0;
+  conflicts = 0;
   readonly forgotten = new Set<number>();
 
   constructor(fullMax: number, fullMs: number, ringPlaces: number) {
@@ -36,6 +51,7 @@ class PlainMemory {
   remember(trace: number, masks: number, votes: number, sinceMs: number): void {
     const known = this.full.find((each) => each.trace === trace);
     if (known !== undefined) {
+      if (differ(known.masks, masks)) this.conflicts++;
       known.masks = (known.masks | masks) >>> 0;
       known.votes |= votes;
       return;
@@ -45,6 +61,7 @@ class PlainMemory {
       this.early++;
     }
     const before = this.masksOf(trace);
+    if (differ(before, masks)) this.conflicts++;
     this.full.push({ trace, masks: (masks | before) >>> 0, votes, sinceMs });
     if (before !== 0) this.put(trace, before);
   }
@@ -58,6 +75,13 @@ class PlainMemory {
 
   demote(): void {
     const { trace, masks } = this.full.shift()!;
+    this.put(trace, masks);
+  }
+
+  loadFingerprint(trace: number, masks: number): void {
+    if (differ(this.masksOf(trace), masks)) this.conflicts++;
+    const full = this.full.find((each) => each.trace === trace);
+    if (full !== undefined) full.masks = (full.masks | masks) >>> 0;
     this.put(trace, masks);
   }
 
@@ -114,9 +138,17 @@ class Play {
     const trace = 1 + this.random.below(this.traces);
     const decided = 1 << this.random.below(16);
     const keep = this.random.chance(0.5) ? decided : 0;
+    const masks = (decided | (keep << 16)) >>> 0;
+    if (this.random.chance(0.1)) {
+      const words = buildPart(trace);
+      const hash = hashTraceId(words, 0, this.options.seed);
+      this.memory.loadFingerprint(hash, this.memory.checkOf(words, 0), masks);
+      this.plain.loadFingerprint(trace, masks);
+      return;
+    }
     const votes = 1 << this.random.below(30);
     this.memory.remember(buildDecision(trace, { decided, keep, votes: [votes] }), 0, this.nowMs);
-    this.plain.remember(trace, (decided | (keep << 16)) >>> 0, votes, this.nowMs);
+    this.plain.remember(trace, masks, votes, this.nowMs);
   }
 
   check(): void {
@@ -134,15 +166,26 @@ class Play {
       .toBe(this.plain.ring.filter((each) => each.masks !== 0).length);
     expect(this.memory.evictedTotal).toBe(this.plain.evicted);
     expect(this.memory.demotedEarlyTotal).toBe(this.plain.early);
+    expect(this.memory.conflicts).toBe(this.plain.conflicts);
   }
 
-  /** Exports in slices while decisions go on, then loads a later run from the slices alone. */
+  /** Null, or flags of about half of the shards. */
+  someShards(): Uint8Array | null {
+    if (this.random.chance(0.5)) return null;
+    return Uint8Array.from({ length: SHARDS }, () => this.random.below(2));
+  }
+
+  /**
+   * Exports all or some shards in slices while decisions go on, then loads a later run from the
+   * slices alone.
+   */
   sweepAndRestart(): void {
     const atBegin = this.allMasks();
     const appendedAtBegin = this.plain.appended;
     this.plain.forgotten.clear();
     const sweep = new MemorySweep(this.memory);
-    sweep.exportAll();
+    const wanted = this.someShards();
+    sweep.exportAll(wanted);
     const wordsMax = BATCH_HEADER_WORDS + MEMORY_WORDS * (4 + this.random.below(6));
     const target = new Uint32Array(wordsMax);
     const batches: Uint32Array[] = [];
@@ -160,6 +203,10 @@ class Play {
     this.sweeps++;
     for (let trace = 1; trace <= this.traces; trace++) {
       const loaded = later.lookup(buildPart(trace), 0) === UNKNOWN ? 0 : later.found[MEMORY_MASKS]!;
+      if (wanted !== null && wanted[shardOfTrace(trace)] === 0) {
+        expect(loaded).toBe(0);
+        continue;
+      }
       const owed = this.plain.forgotten.has(trace) ? 0 : atBegin[trace]!;
       expect((loaded & owed) >>> 0).toBe(owed);
     }
@@ -176,6 +223,7 @@ test("a decision memory does what plain lists would do, and a sweep carries all 
   let evicted = 0;
   let early = 0;
   let sweeps = 0;
+  let conflicts = 0;
   for (let run = 0; run < 60; run++) {
     const play = new Play(runs.word());
     for (let round = 0; round < 6; round++) {
@@ -187,8 +235,10 @@ test("a decision memory does what plain lists would do, and a sweep carries all 
     evicted += play.plain.evicted;
     early += play.plain.early;
     sweeps += play.sweeps;
+    conflicts += play.plain.conflicts;
   }
   expect(evicted).toBeGreaterThan(100);
   expect(early).toBeGreaterThan(100);
   expect(sweeps).toBeGreaterThan(100);
+  expect(conflicts).toBeGreaterThan(100);
 });

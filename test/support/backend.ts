@@ -63,6 +63,13 @@ export class RecordingBackend {
     await closed;
   }
 
+  /** Begins anew: of what came before nothing is known. */
+  forget(): void {
+    this.received.clear();
+    this.receivedByRun.clear();
+    this.spans.length = 0;
+  }
+
   times(traceId: string, spanId: string): number {
     return this.received.get(`${traceId}/${spanId}`) ?? 0;
   }

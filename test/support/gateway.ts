@@ -14,6 +14,8 @@ const STOP_MS = 20_000;
 const GET_MS = 10_000;
 /** Looks in a row, tens of milliseconds apart, at which nothing was open. */
 const SETTLED_LOOKS = 5;
+/** The turn that was under way may have published before, and one may be left out. */
+const TURNS_TOLD = 3;
 
 export interface ExitState {
   readonly code: number | null;
@@ -26,7 +28,24 @@ export interface Ports {
   readonly adminPort: number;
 }
 
+/** What a gateway is started with beside its arguments. */
+export interface Surroundings {
+  /** Descriptor of its standard output; the harness reads it otherwise. */
+  readonly stdout?: number;
+  /** Arguments of Node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** Variables added. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export type GatewayConfig = Readonly<Record<string, unknown>>;
+
+/**
+ * HTTP engine of every gateway of this run that does not name its own. The second run, on "node",
+ * leaves out what would say nothing new: repetitions, and what happens behind the door.
+ */
+export const TEST_ENGINE = process.env["TAILRACE_TEST_ENGINE"] === "node" ? "node" : "uws";
+export const IS_SECOND_RUN = TEST_ENGINE === "node";
 
 /** Processes that run: they end with the one that runs the test, however that ends. */
 const running = new Set<ChildProcess>();
@@ -86,6 +105,7 @@ export class GatewayProcess {
     const own = ports ?? await freePorts();
     return GatewayProcess.launchText(directory, JSON.stringify({
       LogDir: "-",
+      HttpEngine: TEST_ENGINE,
       AdminAddress: `127.0.0.1:${own.adminPort}`,
       ListenFrom: [{ Type: "otlp", ListenAddr: `127.0.0.1:${own.port}` }],
       ...config,
@@ -93,19 +113,32 @@ export class GatewayProcess {
   }
 
   /** Launches with the very text of a configuration file, right or wrong. */
-  static launchText(directory: string, text: string, ports: Ports): GatewayProcess {
+  static launchText(
+    directory: string, text: string, ports: Ports, around: Surroundings = {},
+  ): GatewayProcess {
     fs.mkdirSync(directory, { recursive: true });
     const file = path.join(directory, "gateway.conf");
     fs.writeFileSync(file, text);
-    return GatewayProcess.launchWith(directory, ["--configfile", file], ports);
+    return GatewayProcess.launchWith(directory, ["--configfile", file], ports, around);
   }
 
   /** Launches in `directory` with any arguments. */
   static launchWith(
     directory: string, args: readonly string[], ports: Ports = { port: 0, adminPort: 0 },
+    around: Surroundings = {},
   ): GatewayProcess {
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      cwd: directory, stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(),
+    const own = [...around.nodeArgs ?? [], MAIN, ...args];
+    return GatewayProcess.launchCommand(directory, [process.execPath, ...own], ports, around);
+  }
+
+  /** Launches what some other command makes a gateway of. */
+  static launchCommand(
+    directory: string, [file, ...args]: readonly [string, ...string[]], ports: Ports,
+    around: Omit<Surroundings, "nodeArgs"> = {},
+  ): GatewayProcess {
+    const child = spawn(file, args, {
+      cwd: directory, stdio: ["ignore", around.stdout ?? "pipe", "pipe"],
+      env: { ...cleanEnvironment(), ...around.env },
     });
     return new GatewayProcess(child, ports);
   }
@@ -162,13 +195,29 @@ export class GatewayProcess {
 
   /** Waits until every span is decided and every kept one delivered, and stays so for a moment. */
   async settled(limitMs = 15_000): Promise<void> {
-    let looks = 0; // a reply may be quicker than the numbers of the commit it stands for
+    await this.#told(limitMs); // a reply may be quicker than the numbers of its commit
+    let looks = 0;
     await until(async () => {
       const page = await this.scrape();
       const open = page.sum("tailrace_spans_in_flight") + page.sum("tailrace_outbox_spans");
       looks = open === 0 ? looks + 1 : 0;
       return looks === SETTLED_LOOKS;
     }, () => `every span is decided and delivered; the gateway wrote:\n${this.#output}`, limitMs);
+    await this.#told(limitMs);
+  }
+
+  /** Waits until every worker has published what it did before this call. */
+  async #told(limitMs: number): Promise<void> {
+    const turns = async (): Promise<number[]> => {
+      const { lanes } = JSON.parse((await this.get("/status")).body) as {
+        lanes: { turns: number }[];
+      };
+      return lanes.map((lane) => lane.turns);
+    };
+    const before = await turns();
+    await until(async () => (await turns()).every((count, lane) => {
+      return count >= before[lane]! + TURNS_TOLD;
+    }), "every worker has gone on", limitMs);
   }
 
   signal(signal: NodeJS.Signals): void {

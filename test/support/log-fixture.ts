@@ -78,6 +78,7 @@ export function openLog(
     {
       clock: dependencies.clock ?? clock, storage,
       freeBytes: dependencies.freeBytes ?? freeBytes,
+      freeFiles: dependencies.freeFiles ?? (() => 1e6),
       probe: dependencies.probe ?? (() => true),
     },
   );

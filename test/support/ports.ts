@@ -5,6 +5,10 @@ import net from "node:net";
 // be connected to itself, and keep the server from coming back.
 const PORT_MIN = 15_000;
 const PORT_MAX = 32_000;
+/** Test files that run at the same time take from ranges of their own. */
+const WORKERS = 4;
+const WORKER_PORTS = Math.floor((PORT_MAX - PORT_MIN) / WORKERS);
+const FIRST_PORT = PORT_MIN + (Number(process.env["VITEST_POOL_ID"] ?? 0) % WORKERS) * WORKER_PORTS;
 const TRIES_MAX = 200;
 
 const given = new Set<number>();
@@ -12,7 +16,7 @@ const given = new Set<number>();
 /** A port of 127.0.0.1 that was free a moment ago, and is given to nobody else in this process. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    const port = FIRST_PORT + Math.floor(Math.random() * WORKER_PORTS);
     if (given.has(port) || !(await isFree(port))) continue;
     given.add(port);
     return port;

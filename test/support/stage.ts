@@ -14,7 +14,8 @@ const KEEP_FAILED = process.env["TAILRACE_KEEP"] === "1";
 
 /**
  * One test's gateway, backends and clients, in a directory of its own. Everything ends with the
- * test. A gateway started again has the same directory and ports.
+ * test. A gateway started again has the same directory and ports. Tests that build on each other
+ * share one.
  */
 export class Stage {
   readonly directory: string;
@@ -33,11 +34,15 @@ export class Stage {
 
   /** Call in a test. @param directory a place for its data; a temporary one by default. */
   static open(directory?: string): Stage {
-    const own = directory ?? fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-e2e-"));
-    const stage = new Stage(own);
-    onTestFailed(() => stage.#show());
-    onTestFinished(async () => await stage.#close());
+    const stage = Stage.openShared(directory);
+    onTestFailed(() => stage.show());
+    onTestFinished(async () => await stage.close());
     return stage;
+  }
+
+  /** For several tests: call show() when one of them failed, and close() after the last. */
+  static openShared(directory?: string): Stage {
+    return new Stage(directory ?? fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-e2e-")));
   }
 
   /** A backend that is up. */
@@ -68,9 +73,10 @@ export class Stage {
 
   /** Clients of the gateway, sending. */
   traffic(options: Partial<TrafficOptions> = {}): Traffic {
-    const ports = this.#ports;
+    const own = this.#ports;
+    const ports = options.ports ?? (own === undefined ? undefined : () => [own.port]);
     if (ports === undefined) throw new Error("traffic starts after a gateway");
-    const traffic = new Traffic({ random: this.random, ports: () => [ports.port], ...options });
+    const traffic = new Traffic({ random: this.random, ...options, ports });
     this.#traffic.push(traffic);
     return traffic.start();
   }
@@ -91,7 +97,7 @@ export class Stage {
   }
 
   /** Stops what runs and removes the directory. */
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     await Promise.all(this.#gateways.filter((gateway) => gateway.running)
       .map(async (gateway) => await gateway.kill()));
     await Promise.all(this.#traffic.map(async (traffic) => await traffic.stop()));
@@ -100,7 +106,8 @@ export class Stage {
     else fs.rmSync(this.directory, { recursive: true, force: true });
   }
 
-  #show(): void {
+  /** Writes the seed, and the last words of its gateways. */
+  show(): void {
     this.#failed = true;
     process.stderr.write(`seed: TAILRACE_SEED=${this.random.seed}\n`);
     this.#gateways.forEach((gateway, index) => {

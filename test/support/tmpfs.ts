@@ -4,8 +4,9 @@ import os from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
 
-function mount(directory: string, bytes: number): void {
-  const options = ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", directory];
+function mount(directory: string, bytes: number, files = 0): void {
+  const limits = files === 0 ? `size=${bytes}` : `size=${bytes},nr_inodes=${files}`;
+  const options = ["-t", "tmpfs", "-o", limits, "tmpfs", directory];
   execFileSync("mount", options, { stdio: "ignore" });
 }
 
@@ -23,10 +24,10 @@ export function canMountTmpfs(): boolean {
   }
 }
 
-/** A file system of its own with room for `bytes`, until the test ends. */
-export function tmpfs(bytes: number): string {
+/** A file system of its own with room for `bytes`, and for `files`, until the test ends. */
+export function tmpfs(bytes: number, files = 0): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "tailrace-disk-"));
-  mount(directory, bytes);
+  mount(directory, bytes, files);
   onTestFinished(() => {
     execFileSync("umount", ["-l", directory]);
     fs.rmdirSync(directory);

@@ -3,6 +3,7 @@ import { BENCHES, RATIOS } from "../../native-bench/benches.ts";
 import { runsNative } from "../../native-bench/native-program.ts";
 import type { BenchResult } from "../../native-bench/result.ts";
 import { detailText, headText, ratioText, rowText } from "../../native-bench/result-table.ts";
+import { hasEtcd } from "../support/etcd-nodes.ts";
 
 /** C programs and /proc are for Linux with a compiler; elsewhere these benches are skipped. */
 const isNative = runsNative();
@@ -12,8 +13,11 @@ const WITHOUT_HASH = ["lane"];
 /** Fixed seeds: the same traces are kept on every machine. */
 const CHAIN_HASHES: Readonly<Record<string, string>> = {
   "chain": "30000-3198", "long-wait": "30000-3198", "overload": "30000-3198",
-  "memory": "80000-0", "small": "4000-328",
+  "memory": "80000-0", "small": "4000-328", "zipkin": "30000-3198", "otlp-json": "30000-3198",
 };
+/** The same number of requests with another seed, at one node, then at three. */
+const NODES = "nodes";
+const NODES_HASH = "30000-2886";
 
 async function smoke(name: string): Promise<BenchResult> {
   const bench = BENCHES.find((each) => each.name === name);
@@ -33,7 +37,8 @@ function expectWhole(result: BenchResult): void {
 }
 
 describe("with its smallest parameters", () => {
-  for (const { name, needsNative } of BENCHES.filter((each) => !(each.name in CHAIN_HASHES))) {
+  const others = BENCHES.filter(({ name }) => !(name in CHAIN_HASHES) && name !== NODES);
+  for (const { name, needsNative } of others) {
     const test = it.skipIf(needsNative && !isNative);
     test(`the bench ${name} answers the same result for the same seed`, async () => {
       const first = await smoke(name);
@@ -54,6 +59,13 @@ describe("with its smallest parameters", () => {
       }, LIMIT_MS);
   });
 });
+
+it.skipIf(!isNative || !hasEtcd())("the bench of nodes keeps with three what it keeps with one",
+  async () => {
+    const result = await smoke(NODES);
+    expectWhole(result);
+    expect(result.detail["resultHash"]).toBe(NODES_HASH);
+  }, LIMIT_MS);
 
 describe("the table of benches", () => {
   it("has every name once", () => {

@@ -56,7 +56,8 @@ describe("each rule", () => {
     ["a package elsewhere", "engine/log/a.ts", "import { Pool } from \"undici\";\n",
       "only engine/forward may import undici"],
     ["a package's inside elsewhere", "engine/log/a.ts", "import \"zod/v4\";\n",
-      "only config and engine/lane and engine/sampling may import zod"],
+      "only config and engine/cluster and engine/lane and engine/peer and engine/sampling"
+      + " may import zod"],
     ["a package that is not in the table", "engine/log/a.ts", "import a from \"@left/pad/x\";\n",
       "@left/pad is not in the table"],
   ])("finds %s", (_what, path, text, message) => {

@@ -13,6 +13,7 @@ import {
   GROUP_RESOURCE_AT, GROUP_RESOURCE_END, GROUP_SCOPE_AT, GROUP_SCOPE_END, GROUP_WORDS, SPAN_AT,
   SPAN_BYTES, SPAN_GROUP, SPAN_PART, SPAN_WORDS, type RecordIndex,
 } from "../record-index.ts";
+import type { Renderer } from "../renderer.ts";
 import { READ_LOW, read, readTag, skipValue } from "./cursor.ts";
 
 const TAG_RESOURCE_SPANS = 0x0a;
@@ -32,7 +33,7 @@ const LOW = READ_LOW;
 const NOTHING = new Uint8Array(0);
 
 /** Renders one record at a time, whole or in ranges of spans. Reused; one thread. */
-export class OtlpRenderer {
+export class OtlpRenderer implements Renderer {
   /** Wanted spans of the last measure(). */
   spanCount: number;
   // Of the last measure(): range, size of each group's ScopeSpans message, and, with the first

@@ -8,6 +8,7 @@ export const FULL_SUCCESS = new Uint8Array(0);
 
 // google.rpc.Code values that a reply may carry.
 export const GRPC_INVALID_ARGUMENT = 3;
+export const GRPC_PERMISSION_DENIED = 7;
 export const GRPC_UNAUTHENTICATED = 16;
 export const GRPC_RESOURCE_EXHAUSTED = 8;
 export const GRPC_UNIMPLEMENTED = 12;

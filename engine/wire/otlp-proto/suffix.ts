@@ -14,12 +14,9 @@ export interface SuffixFacts {
 
 /** The facts as attributes of a Span message: fields to append to its bytes. */
 export function encodeSuffix(facts: SuffixFacts): Uint8Array {
-  const rate = new DataView(new ArrayBuffer(9));
-  rate.setUint8(0, 0x21); // AnyValue.double_value = 4
-  rate.setFloat64(1, facts.sampleRate, true);
   const attributes = [
     ...attribute("tailrace.policy", stringValue(facts.policy)),
-    ...attribute("tailrace.sample_rate", [...new Uint8Array(rate.buffer)]),
+    ...attribute("tailrace.sample_rate", doubleValue(facts.sampleRate)),
     ...attribute("tailrace.trigger", stringValue(facts.trigger)),
   ];
   if (facts.incompleteReason !== null) {
@@ -29,6 +26,20 @@ export function encodeSuffix(facts: SuffixFacts): Uint8Array {
     );
   }
   return Uint8Array.from(attributes);
+}
+
+/**
+ * What a span is told that was stored while only a share of the traces was: how many it stands for.
+ */
+export function encodeStoredRate(rate: number): Uint8Array {
+  return Uint8Array.from(attribute("tailrace.stored_rate", doubleValue(rate)));
+}
+
+function doubleValue(value: number): number[] {
+  const bytes = new DataView(new ArrayBuffer(9));
+  bytes.setUint8(0, 0x21); // AnyValue.double_value = 4
+  bytes.setFloat64(1, value, true);
+  return [...new Uint8Array(bytes.buffer)];
 }
 
 /** Span.attributes = 9 with KeyValue { key = 1; value = 2 }. */

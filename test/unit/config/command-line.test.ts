@@ -50,11 +50,13 @@ describe("flags", () => {
 
 describe("cluster operation", () => {
   it.each([
-    "seed", "join", "client", "new", "existing",
-  ])("refuses %s: nothing clusters yet", (value) => {
-    const { path, message } = problemOf(load(inputWith({}, { argv: ["--cluster-op", value] })));
-    expect(path).toBe("--cluster-op");
-    expect(message).toContain("single node");
+    ["seed", "seed"], ["join", "join"], ["client", "client"], ["new", "seed"],
+    ["existing", "join"],
+  ])("%s makes the node part of a cluster", (value, operation) => {
+    const env = { SFX_TARGET_CLUSTER_ADDRESSES: "10.0.0.1:2379, 10.0.0.2:2379" };
+    const { cluster } = settingsOf(load(inputWith({}, { env, argv: ["--cluster-op", value] })));
+    expect(cluster?.targetClusterAddresses).toEqual(["10.0.0.1:2379", "10.0.0.2:2379"]);
+    expect(cluster?.operation).toBe(operation);
   });
 
   it("refuses what the original did not know, with its sentence", () => {
@@ -66,7 +68,8 @@ describe("cluster operation", () => {
 
   it("is overridden by the flag, even by an empty one", () => {
     const env = { SFX_CLUSTER_OPERATION: "seed" };
-    settingsOf(load(inputWith({}, { env, argv: ["-cluster-op", ""] })));
+    expect(settingsOf(load(inputWith({}, { env, argv: ["-cluster-op", ""] }))).cluster).toBeNull();
+    expect(settingsOf(load(inputWith({}, { env }))).cluster?.operation).toBe("seed");
   });
 });
 

@@ -28,6 +28,12 @@ export function loadFile(config: unknown, changes: Partial<LoadInput> = {}): Loa
   return load(inputWith({ "/srv/gateway.conf": text }, { argv, ...changes }));
 }
 
+/** Loads `/srv/gateway.yaml` with this text. */
+export function loadYaml(text: string, changes: Partial<LoadInput> = {}): LoadResult {
+  const argv = ["--configfile", "/srv/gateway.yaml"];
+  return load(inputWith({ "/srv/gateway.yaml": text }, { argv, ...changes }));
+}
+
 /** The settings, or an error that shows why there are none. */
 export function settingsOf(result: LoadResult): Settings {
   if (result.kind === "run") return result.settings;

@@ -11,7 +11,7 @@ import {
 } from "./load-input.ts";
 
 describe("load without a file", () => {
-  it("listens for OTLP on loopback and keeps the default policies' traces in files", () => {
+  it("listens for OTLP and Zipkin on loopback and keeps the traces of the default policies", () => {
     const result = load(inputWith({}));
     const settings = settingsOf(result);
     expect(settings).toMatchObject({
@@ -20,8 +20,10 @@ describe("load without a file", () => {
       dataDirectory: "/srv/data", bodyBytesMax: 20 * 1024 * 1024, storageLimitBytes: 0,
       gracefulWaitMsMax: 30_000, drainDelayMs: 2_000, decisionMemoryBytes: 64 * 1024 * 1024,
     });
-    expect(settings.listenFrom)
-      .toEqual([{ type: "otlp", name: "otlp", address: { host: "127.0.0.1", port: 4318 } }]);
+    expect(settings.listenFrom).toMatchObject([
+      { type: "otlp", name: "otlp", address: { host: "127.0.0.1", port: 4318 }, tlsCertFile: "" },
+      { type: "signalfx", name: "signalfx", address: { host: "127.0.0.1", port: 8080 } },
+    ]);
     expect(settings.forwardTo).toHaveLength(1);
     expect(settings.forwardTo[0]).toMatchObject({
       type: "file", name: "kept", path: "/srv/data/kept",

@@ -214,7 +214,14 @@ describe("warnings", () => {
   });
 
   it("are silent about cluster keys of the original", () => {
-    const config = { ...configWith(otlpForwarder()), TargetClusterAddresses: ["a:1"] };
+    const sample = {
+      IngestAddress: "http://a:1", ListenRebalanceAddress: ":2", AdvertiseRebalanceAddress: "a:2",
+      Distributor: false,
+    };
+    const config = {
+      ...configWith(otlpForwarder({ TraceSample: sample })), TargetClusterAddresses: ["a:1"],
+      EtcdServerStartTimeout: "90s",
+    };
     expect(warningsOf(loadFile(config))).toEqual([]);
   });
 

@@ -3,14 +3,15 @@
 import { expect, test } from "vitest";
 import { ANSWERED, DoorCore } from "../../../engine/front-door/door-core.ts";
 import { DoorCounters } from "../../../engine/front-door/door-counters.ts";
-import type { Reply } from "../../../engine/front-door/replies.ts";
+import { DoorListener } from "../../../engine/front-door/door-listener.ts";
+import type { Reply } from "../../../engine/front-door/reply.ts";
 import { RequestHeaders } from "../../../engine/front-door/request-headers.ts";
-import { OTLP_TRACES } from "../../../engine/front-door/routes.ts";
+import { OTLP_ROUTES } from "../../../engine/front-door/routes.ts";
 import { HealthWords, createHealthWords } from "../../../engine/part/health-words.ts";
 import { WakeWord, createWakeWord } from "../../../engine/ring/wake-word.ts";
 import { FakeLane, TEST_LIMITS } from "./door-harness.ts";
 
-const ROUTES = new Map([[OTLP_TRACES.path, OTLP_TRACES]]);
+const LISTENER = new DoorListener({ name: "otlp", host: "", port: 0, routes: OTLP_ROUTES }, 0);
 const BYTES = new Uint8Array([1, 2, 3]);
 
 function coreWith(completionSlots: number) {
@@ -19,15 +20,15 @@ function coreWith(completionSlots: number) {
   const counters = new DoorCounters();
   const time = { nowMs: 0 };
   const core = new DoorCore<string>({
-    listeners: [], lanes: [lane.ends], limits: TEST_LIMITS, reasons: [],
+    engine: "node", listeners: [], lanes: [lane.ends], limits: TEST_LIMITS, reasons: [],
   }, {
     clock: { monotonicMs: () => time.nowMs, wallMs: () => 1_700_000_000_000 + time.nowMs },
     health: new HealthWords(createHealthWords()), counters, wake: new WakeWord(wake),
-    onTurn: () => {}, onFailure: () => {},
+    onTurn: () => {}, onFailure: () => {}, log: () => {},
   });
   const headers = new RequestHeaders();
   headers.add("content-type", "application/x-protobuf");
-  const begin = (exchange: string) => core.begin(ROUTES, "POST", "/v1/traces", headers, exchange);
+  const begin = (exchange: string) => core.begin(LISTENER, "POST", "/v1/traces", headers, exchange);
   const replies: [string, string][] = [];
   const send = (exchange: string, reply: Reply) => { replies.push([exchange, reply.status]); };
   return { core, lane, counters, time, begin, replies, send };
@@ -106,6 +107,6 @@ test("while refusing, only health paths are answered", () => {
   core.refusing = true;
   expect(begin("x")).toBe(ANSWERED);
   expect(core.reply.status).toBe("503 Service Unavailable");
-  expect(core.begin(ROUTES, "GET", "/healthz", new RequestHeaders(), "y")).toBe(ANSWERED);
+  expect(core.begin(LISTENER, "GET", "/healthz", new RequestHeaders(), "y")).toBe(ANSWERED);
   expect(core.reply.body).toBe("not ready");
 });

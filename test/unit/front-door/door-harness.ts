@@ -5,8 +5,10 @@ import { systemClock } from "../../../engine/base/clock.ts";
 import { DoorCounters } from "../../../engine/front-door/door-counters.ts";
 import type { DoorLimits } from "../../../engine/front-door/door-limits.ts";
 import type { LaneEnds } from "../../../engine/front-door/lane-rings.ts";
-import { OTLP_TRACES } from "../../../engine/front-door/routes.ts";
-import { UwsDoor } from "../../../engine/front-door/uws-door.ts";
+import { Door, type LoadUws } from "../../../engine/front-door/door.ts";
+import type { ListenerOptions } from "../../../engine/front-door/front-door.ts";
+import type { EngineName } from "../../../engine/front-door/http-engine.ts";
+import { OTLP_ROUTES, SIGNALFX_ROUTES } from "../../../engine/front-door/routes.ts";
 import { HealthWords, createHealthWords } from "../../../engine/part/health-words.ts";
 import {
   ByteRingConsumer, ByteRingProducer, createByteRing,
@@ -100,7 +102,22 @@ export class FakeLane {
   }
 }
 
+/** False on a Node.js or system that uWebSockets.js has no binary for. */
+export const HAS_UWS = await import("../../../engine/front-door/uws-engine.ts")
+  .then(() => true, (error: unknown) => {
+    process.stdout.write(`only Node's engine: ${String(error).split("\n", 1)[0]}\n`);
+    return false;
+  });
+/** Every test of what an engine does runs on both. */
+export const ENGINES: readonly EngineName[] = HAS_UWS ? ["uws", "node"] : ["node"];
+/** Of the listener "signalfx". */
+export const GATEWAY_NAME = "node-1";
+
 export interface HarnessOptions {
+  engine?: EngineName;
+  /** Settings of both listeners. */
+  listener?: Partial<ListenerOptions>;
+  loadUws?: LoadUws;
   lanes?: number;
   ringBytes?: number;
   limits?: Partial<DoorLimits>;
@@ -109,12 +126,17 @@ export interface HarnessOptions {
 
 /** A listening door and all that belongs to it. */
 export interface Harness {
-  door: UwsDoor;
+  door: Door;
+  /** Of the listener "otlp". */
   port: number;
+  /** Of the listener "signalfx". */
+  zipkinPort: number;
   lanes: FakeLane[];
   counters: DoorCounters;
   health: HealthWords;
   failures: unknown[];
+  /** Messages and fields of log lines. */
+  logged: { level: string; message: string; fields: Record<string, unknown> }[];
   payloads(): Payload[];
   end(): Promise<void>;
 }
@@ -138,8 +160,18 @@ export async function openDoor(options: HarnessOptions = {}): Promise<Harness> {
   const health = new HealthWords(createHealthWords());
   health.ready = true;
   const failures: unknown[] = [];
-  const door = new UwsDoor({
-    listeners: [{ name: "otlp", host: "127.0.0.1", port: 0, routes: [OTLP_TRACES] }],
+  const logged: Harness["logged"] = [];
+  const { listener } = options;
+  const host = "127.0.0.1";
+  const door = new Door({
+    engine: options.engine ?? "uws",
+    listeners: [
+      { name: "otlp", host, port: 0, routes: OTLP_ROUTES, ...listener },
+      {
+        name: "signalfx", host, port: 0, routes: SIGNALFX_ROUTES, gatewayName: GATEWAY_NAME,
+        ...listener,
+      },
+    ],
     lanes: lanes.map((lane) => lane.ends),
     limits: { ...TEST_LIMITS, ...options.limits },
     reasons: options.reasons ?? ["ok", "truncated"],
@@ -147,11 +179,13 @@ export async function openDoor(options: HarnessOptions = {}): Promise<Harness> {
     clock: systemClock, health, counters, wake: new WakeWord(mainWake),
     onTurn: () => {},
     onFailure: (error) => failures.push(error),
-  });
+    log: (level, message, fields) => logged.push({ level, message, fields }),
+  }, options.loadUws);
   await door.listen();
   const timer = setInterval(() => { for (const lane of lanes) lane.step(); }, 1);
   return {
-    door, port: door.port("otlp"), lanes, counters, health, failures,
+    door, port: door.port("otlp"), zipkinPort: door.port("signalfx"), lanes, counters, health,
+    failures, logged,
     payloads: () => lanes.flatMap((lane) => lane.payloads),
     end: async () => {
       clearInterval(timer);
@@ -192,10 +226,10 @@ export class RawClient {
     });
   }
 
-  /** The next reply but 1xx ones; rejects when the connection ends first. */
-  async reply(): Promise<RawReply> {
+  /** The next reply but 1xx ones; rejects when the connection ends first. @param to the method. */
+  async reply(to = "POST"): Promise<RawReply> {
     for (;;) {
-      const reply = this.parse();
+      const reply = this.parse(to !== "HEAD");
       if (reply !== null && reply.status >= 200) return reply;
       if (reply !== null) continue;
       if (this.isClosed) throw new Error("the connection ended without a reply");
@@ -207,7 +241,7 @@ export class RawClient {
     this.socket.destroy();
   }
 
-  private parse(): RawReply | null {
+  private parse(hasBody: boolean): RawReply | null {
     const headEnd = this.received.indexOf("\r\n\r\n");
     if (headEnd < 0) return null;
     const text = this.received.subarray(0, headEnd).toString("latin1");
@@ -216,7 +250,7 @@ export class RawClient {
       const colon = line.indexOf(":");
       return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
     }));
-    const bodyBytes = Number(headers.get("content-length") ?? 0);
+    const bodyBytes = hasBody ? Number(headers.get("content-length") ?? 0) : 0;
     const end = headEnd + 4 + bodyBytes;
     if (this.received.length < end) return null;
     const body = Buffer.from(this.received.subarray(headEnd + 4, end));

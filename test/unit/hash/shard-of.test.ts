@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SHARDS, shardOf } from "../../../engine/hash/shard-of.ts";
+import { isInShare, SHARDS, shardOf } from "../../../engine/hash/shard-of.ts";
 import { hashTraceId } from "../../../engine/hash/trace-hash.ts";
 import { Random } from "../../support/random.ts";
 
@@ -82,5 +82,49 @@ describe("shardOf", () => {
       counts[top] = counts[top]! + 1;
     }
     for (const count of counts) expect(count).toBeGreaterThan(50);
+  });
+});
+
+describe("isInShare", () => {
+  it("halves the traces with every level, in the same traces for everybody", () => {
+    const counts = new Float64Array(9);
+    const random = Random.fromEnvironment();
+    for (let trace = 0; trace < 1 << 16; trace++) {
+      const id = Uint32Array.of(random.word(), random.word(), random.word(), random.word());
+      for (let level = 0; level < counts.length && isInShare(id, 0, level); level++) {
+        counts[level] = counts[level]! + 1;
+      }
+    }
+    for (const [level, count] of counts.entries()) {
+      const expected = (1 << 16) / 2 ** level;
+      expect(Math.abs(count - expected)).toBeLessThanOrEqual(6 * Math.sqrt(expected));
+    }
+    expect(counts[0]).toBe(1 << 16);
+    // Other releases and nodes agree: golden.
+    const golden = Array.from({ length: 40 }, (_, index) => Uint32Array.of(0, 0, 0, index + 1))
+      .flatMap((id, index) => isInShare(id, 0, 2) ? [index + 1] : []);
+    expect(golden).toMatchInlineSnapshot(`
+      [
+        6,
+        10,
+        11,
+        12,
+        13,
+        25,
+        34,
+        36,
+      ]
+    `);
+  });
+
+  it("says nothing about the shard", () => {
+    const counts = new Float64Array(16);
+    for (let index = 1; index <= 64_000; index++) {
+      const id = Uint32Array.of(0, 7, 0, index);
+      if (!isInShare(id, 0, 2)) continue;
+      const shard = shardOf(id, 0) % 16;
+      counts[shard] = counts[shard]! + 1;
+    }
+    for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(200);
   });
 });

@@ -19,7 +19,7 @@ function openOutbox(directory: string, bytesMax = 64 << 20, free = () => 1 << 30
   const outbox = new Outbox({
     directory, durability: "process", bytesMax, generationBytes: 16 << 20, generationAgeMs: 60_000,
     nextGeneration: () => ++lastGeneration,
-  }, { clock, storage, freeBytes: free, probe: () => true });
+  }, { clock, storage, freeBytes: free, freeFiles: () => 1e6, probe: () => true });
   return { outbox, storage, clock };
 }
 

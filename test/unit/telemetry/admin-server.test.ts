@@ -12,7 +12,8 @@ import { normalTraceId, type TraceReport } from "../../../engine/telemetry/trace
 const ID = "0af7651916cd43dd8448eb211c80319c";
 const report: TraceReport = {
   traceId: ID, shard: 7, lane: 1, state: "decided", known: "full", spans: 8, bytes: 3_000,
-  durationMs: 12.5, rootSeen: true, errorSeen: true, parts: 4, decidesInMs: null, undecided: [],
+  durationMs: 12.5, rootSeen: true, errorSeen: true, parts: 4, decidesInMs: null,
+  startedAt: null, seenMsAgo: null, undecided: [],
   trigger: "decision_wait", decidedAt: "2026-01-02T03:04:05Z", complete: true,
   decisions: [{
     forwarder: "backend", decision: "keep", policy: "errors", sampleRate: 1,
@@ -43,6 +44,7 @@ async function start(
     page: { contentType: "text/plain; version=0.0.4", render: async () => "tailrace_up 1\n" },
     health: () => state.health,
     status: () => ({ version: "1.2.3" }),
+    cluster: () => ({ name: "test" }),
     lookup: async (traceId) => traceId === ID ? report : null,
     report: (what, cause) => { reported.push({ what, cause }); },
     ...given,
@@ -93,7 +95,7 @@ describe("the admin listener", () => {
     const index = await ask(port, "/");
     expect(index.headers["content-type"]).toContain("text/html");
     const links = [...index.body.matchAll(/href="([^"]+)"/g)].map((link) => link[1] ?? "");
-    expect(links).toEqual(["/", "/metrics", "/healthz", "/readyz", "/status"]);
+    expect(links).toEqual(["/", "/metrics", "/healthz", "/readyz", "/status", "/cluster"]);
     for (const link of links) expect((await ask(port, link)).status).toBe(200);
     expect(index.body).toContain("/traces/");
   });
@@ -284,7 +286,7 @@ describe("starting the admin listener", () => {
   it("says what to do when the address is taken", async () => {
     const { port } = await start();
     const second = new AdminServer({ host: "127.0.0.1", port, setting: "AdminAddress" }, {
-      page: { contentType: "", render: async () => "" }, status: () => ({}),
+      page: { contentType: "", render: async () => "" }, status: () => ({}), cluster: () => null,
       health: () => ({ ready: true, draining: false, reasons: [] }), lookup: async () => null,
       report: () => {},
     });
@@ -300,7 +302,7 @@ describe("starting the admin listener", () => {
 
   it("says which setting is wrong when the address is not this machine's", async () => {
     const server = new AdminServer({ host: "192.0.2.1", port: 9464, setting: "AdminAddress" }, {
-      page: { contentType: "", render: async () => "" }, status: () => ({}),
+      page: { contentType: "", render: async () => "" }, status: () => ({}), cluster: () => null,
       health: () => ({ ready: true, draining: false, reasons: [] }), lookup: async () => null,
       report: () => {},
     });

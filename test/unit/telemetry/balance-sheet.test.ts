@@ -296,6 +296,7 @@ describe("the printed balance sheet", () => {
       - upgraded from dropped                     10               0               0
       + in flight, undecided                       0               0               0
       + moved out                                  0               0               0
+      + evicted, not stored                        0               0               0
       + lost                                       0               0               0
         difference                                 0               0               0
         share kept                            19.0 %         100.0 %               -

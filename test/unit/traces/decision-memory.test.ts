@@ -1,23 +1,34 @@
 import { describe, expect, it } from "vitest";
+import { shardOf } from "../../../engine/hash/shard-of.ts";
+import { hashTraceId } from "../../../engine/hash/trace-hash.ts";
 import {
-  DecisionMemory, FINGERPRINT, FULL, UNKNOWN,
+  DecisionMemory, FINGERPRINT, FULL, UNKNOWN, shardOfFingerprint,
 } from "../../../engine/traces/decision-memory.ts";
 import {
   MEMORY_AT_S, MEMORY_DURATION_US, MEMORY_REASON, MEMORY_SINCE_MS, MEMORY_SPANS,
   MEMORY_VOTES_0, MEMORY_WORDS,
 } from "../../../engine/traces/memory-layout.ts";
+import { Random } from "../../support/random.ts";
 import { buildDecision, buildPart, type DecisionFacts } from "./table-builders.ts";
 
-const build = (options: Partial<{ fullMax: number; fullMs: number; bytes: number }> = {}) =>
+interface Size { fullMax: number; fullMs: number; bytes: number }
+
+const build = (options: Partial<Size> = {}, seed = 0x5eed) =>
   new DecisionMemory({
     fullMax: options.fullMax ?? 10, fullMs: options.fullMs ?? 1_000,
-    fingerprintBytes: options.bytes ?? 4_000, seed: 0x5eed,
+    fingerprintBytes: options.bytes ?? 4_000, seed,
   });
 
 const remember = (memory: DecisionMemory, trace: number, facts: DecisionFacts = {}, nowMs = 0) =>
   memory.remember(buildDecision(trace, facts), 0, nowMs);
 
 const lookup = (memory: DecisionMemory, trace: number) => memory.lookup(buildPart(trace), 0);
+
+/** Hash and check of a trace's fingerprint, as u32 like those that come from a log or a node. */
+function fingerprintOf(memory: DecisionMemory, trace: number): [hash: number, check: number] {
+  const words = buildPart(trace);
+  return [hashTraceId(words, 0, memory.seed) >>> 0, memory.checkOf(words, 0) >>> 0];
+}
 
 describe("a remembered decision", () => {
   it("is found in full with everything it said, at any offset", () => {
@@ -189,6 +200,139 @@ describe("growing old", () => {
     expect(memory.evictedTotal).toBe(44);
     expect(memory.fingerprints.find(5, 255)).not.toBe(0);
     expect(memory.fingerprints.find(5, 256)).toBe(0);
+  });
+});
+
+describe("a fingerprint", () => {
+  it("says the shard of its trace, and 20 more bits that depend on the seed", () => {
+    const random = Random.fromEnvironment();
+    console.log(`fingerprint seed ${random.seed} (TAILRACE_SEED repeats it)`);
+    const memory = build();
+    const other = build({}, 0x5eee);
+    let same = 0;
+    let secretBits = 0;
+    for (let trace = 0; trace < 2_000; trace++) {
+      const words = Uint32Array.from({ length: 7 }, () => random.word());
+      const check = memory.checkOf(words, 3);
+      expect(check).toBe(check | 0);
+      expect(shardOfFingerprint(check)).toBe(shardOf(words, 3));
+      expect(shardOfFingerprint(check >>> 0)).toBe(shardOf(words, 3));
+      expect(shardOfFingerprint(other.checkOf(words, 3))).toBe(shardOf(words, 3));
+      if (other.checkOf(words, 3) === check) same++;
+      secretBits |= check;
+    }
+    expect(same).toBeLessThan(10); // 0.002 are to be expected
+    expect(secretBits | 0).toBe(-1);
+  });
+
+  it("can be taken in alone, and merges with the one that is there", () => {
+    const memory = build();
+    const [hash, check] = fingerprintOf(memory, 7);
+    memory.loadFingerprint(hash, check, (0x4000_0001 | (0x8000 << 16)) >>> 0);
+    expect(lookup(memory, 7)).toBe(FINGERPRINT);
+    expect([memory.decidedMask, memory.keepMask]).toEqual([1, 0xc000]);
+    memory.loadFingerprint(hash | 0, check | 0, 2);
+    expect(lookup(memory, 7)).toBe(FINGERPRINT);
+    expect([memory.decidedMask, memory.keepMask]).toEqual([3, 0xc000]);
+    expect(memory.fingerprints.count).toBe(1);
+    expect(lookup(memory, 8)).toBe(UNKNOWN);
+    expect(memory.conflicts).toBe(0);
+  });
+
+  it("can be taken in when its trace is remembered in full, which then knows its masks", () => {
+    const memory = build();
+    remember(memory, 7, { decided: 1, keep: 1 });
+    memory.loadFingerprint(...fingerprintOf(memory, 7), 2 | (2 << 16));
+    const check = () => {
+      expect([memory.decidedMask, memory.keepMask]).toEqual([3, 3]);
+    };
+    expect(lookup(memory, 7)).toBe(FULL);
+    check();
+    // The ring turns over: the fingerprint is gone, the decision in full is not.
+    const turn = memory.fingerprints.entriesMax;
+    for (let other = 1; other <= turn; other++) memory.loadFingerprint(other, other, 1);
+    expect(memory.evictedTotal).toBe(1);
+    expect(lookup(memory, 7)).toBe(FULL);
+    check();
+    memory.age(5_000, 10);
+    expect(lookup(memory, 7)).toBe(FINGERPRINT);
+    check();
+  });
+
+  it("is not taken for that of a trace in full with the same hash", () => {
+    const memory = build();
+    remember(memory, 7, { decided: 1 });
+    const [hash, check] = fingerprintOf(memory, 7);
+    memory.loadFingerprint(hash, check ^ 1, 2);
+    memory.loadFingerprint(hash, (check ^ (1 << 20)) >>> 0, 4);
+    memory.loadFingerprint((hash ^ 1) >>> 0, check, 8);
+    lookup(memory, 7);
+    expect([memory.decidedMask, memory.fingerprints.count]).toEqual([1, 3]);
+  });
+
+  it("decides something", () => {
+    const memory = build();
+    expect(() => memory.loadFingerprint(1, 2, 0)).toThrow("decides something");
+  });
+});
+
+describe("two decisions that differ", () => {
+  const KEEP = { decided: 1, keep: 1 };
+  const DROP = { decided: 1, keep: 0 };
+  const cases: [string, (memory: DecisionMemory, facts: typeof KEEP) => void][] = [
+    ["remembered", (memory, facts) => remember(memory, 1, facts)],
+    ["of an earlier run", (memory, facts) => {
+      memory.loadEntry(buildDecision(1, { ...facts, atS: 1_000 }), 0, 0, 1_000);
+    }],
+    ["of an earlier run, too old for full", (memory, facts) => {
+      memory.loadEntry(buildDecision(1, { ...facts, atS: 1 }), 0, 0, 1_000);
+    }],
+    ["a fingerprint", (memory, { decided, keep }) => {
+      memory.loadFingerprint(...fingerprintOf(memory, 1), decided | (keep << 16));
+    }],
+  ];
+
+  it.each(cases)("are counted when the second is %s, once, and keep wins", (_what, tell) => {
+    for (const [first, second] of [[KEEP, DROP], [DROP, KEEP]] as const) {
+      for (const aged of [false, true]) {
+        const memory = build();
+        remember(memory, 1, first);
+        if (aged) memory.age(5_000, 10);
+        tell(memory, first);
+        expect(memory.conflicts).toBe(0);
+        if (aged) memory.age(10_000, 10);
+        tell(memory, second);
+        expect(memory.conflicts).toBe(1);
+        expect(lookup(memory, 1)).not.toBe(UNKNOWN);
+        expect([memory.decidedMask, memory.keepMask]).toEqual([1, 1]);
+        memory.age(15_000, 10);
+        expect(lookup(memory, 1)).toBe(FINGERPRINT);
+        expect([memory.decidedMask, memory.keepMask]).toEqual([1, 1]);
+        expect(memory.conflicts).toBe(1);
+      }
+    }
+  });
+
+
+  it.each([
+    ["of two samplers", { decided: 1, keep: 1 }, { decided: 2, keep: 0 }],
+    ["for a forwarder without a sampler", { decided: 1, keep: 0x8001 }, { decided: 1, keep: 1 }],
+    ["that are the same", { decided: 0xffff, keep: 0xffff }, { decided: 0xffff, keep: 0xffff }],
+    ["where only one side has decided", { decided: 1, keep: 2 }, { decided: 3, keep: 0 }],
+  ])("are not those %s", (_what, first, second) => {
+    for (const [one, other] of [[first, second], [second, first]] as const) {
+      const memory = build();
+      remember(memory, 1, one);
+      remember(memory, 1, other);
+      expect(memory.conflicts).toBe(0);
+    }
+  });
+
+  it("are found in the highest sampler too", () => {
+    const memory = build();
+    remember(memory, 1, { decided: 0x8000, keep: 0x8000 });
+    remember(memory, 1, { decided: 0x8000, keep: 0 });
+    expect(memory.conflicts).toBe(1);
   });
 });
 

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { SHARDS, shardOf } from "../../../engine/hash/shard-of.ts";
 import {
-  DecisionMemory, FINGERPRINT, FULL, LOADED, LOAD_MALFORMED, LOAD_NEWER_VERSION, LOAD_OTHER_SEED,
-  UNKNOWN,
+  DecisionMemory, FINGERPRINT, FULL, LOADED, LOAD_MALFORMED, LOAD_NEWER_VERSION,
+  LOAD_OLDER_VERSION, LOAD_OTHER_SEED, UNKNOWN, shardOfFingerprint,
 } from "../../../engine/traces/decision-memory.ts";
 import {
-  BATCH_FINGERPRINTS, BATCH_FULL, BATCH_HEADER_WORDS, BATCH_VERSION, FINGERPRINT_WORDS,
-  MEMORY_SINCE_MS, MEMORY_WORDS, batchWordsFor,
+  BATCH_FINGERPRINTS, BATCH_FULL, BATCH_HEADER_WORDS, BATCH_VERSION, FINGERPRINT_CHECK,
+  FINGERPRINT_WORDS, MEMORY_SINCE_MS, MEMORY_WORDS, batchWordsFor,
 } from "../../../engine/traces/memory-layout.ts";
 import { MemorySweep, markMemory } from "../../../engine/traces/memory-sweep.ts";
 import { buildDecision, buildPart } from "./table-builders.ts";
@@ -28,10 +29,32 @@ function batchesOf(sweep: MemorySweep, wordsMax = 200): Uint32Array[] {
   return batches;
 }
 
-function exportAll(memory: DecisionMemory): Uint32Array[] {
+function exportAll(memory: DecisionMemory, wanted: Uint8Array | null = null): Uint32Array[] {
   const sweep = new MemorySweep(memory);
-  sweep.exportAll();
+  sweep.exportAll(wanted);
   return batchesOf(sweep);
+}
+
+/** Shards of all entries of the batches. */
+function shardsIn(batches: Uint32Array[]): number[] {
+  return batches.flatMap((batch) => {
+    const full = (batch[0]! & 0xff) === BATCH_FULL;
+    const shards = [];
+    for (let at = BATCH_HEADER_WORDS; at < batch.length;
+      at += full ? MEMORY_WORDS : FINGERPRINT_WORDS) {
+      shards.push(full ? shardOf(batch, at) : shardOfFingerprint(batch[at + FINGERPRINT_CHECK]!));
+    }
+    return shards;
+  });
+}
+
+/** Flags of the shards of those traces for which `chosen` is true. */
+function shardsOf(traces: number, chosen: (trace: number) => boolean): Uint8Array {
+  const wanted = new Uint8Array(SHARDS);
+  for (let trace = 1; trace <= traces; trace++) {
+    if (chosen(trace)) wanted[shardOf(buildPart(trace), 0)] = 1;
+  }
+  return wanted;
 }
 
 function loadAll(memory: DecisionMemory, batches: Uint32Array[], nowMs = 0, nowS = 1_000): void {
@@ -129,6 +152,70 @@ describe("a sweep", () => {
   });
 });
 
+describe("a sweep for some shards", () => {
+  const TRACES = 400;
+  const half = () => {
+    const memory = build(TRACES);
+    for (let trace = 1; trace <= TRACES; trace++) memory.remember(buildDecision(trace), 0, trace);
+    memory.age(1_000 + TRACES / 2, TRACES);
+    expect(memory.fingerprints.count).toBe(TRACES / 2);
+    return memory;
+  };
+
+  it("carries what is in full and what is a fingerprint of these, and nothing of others", () => {
+    const wanted = shardsOf(TRACES, (trace) => trace % 3 === 0);
+    const batches = exportAll(half(), wanted);
+    const copy = build(TRACES);
+    loadAll(copy, batches);
+    const states = new Map([[UNKNOWN, 0], [FULL, 0], [FINGERPRINT, 0]]);
+    for (let trace = 1; trace <= TRACES; trace++) {
+      const isWanted = wanted[shardOf(buildPart(trace), 0)] === 1;
+      const state = lookup(copy, trace);
+      expect(state).toBe(!isWanted ? UNKNOWN : trace <= TRACES / 2 ? FINGERPRINT : FULL);
+      states.set(state, states.get(state)! + 1);
+    }
+    expect(Math.min(...states.values())).toBeGreaterThan(50);
+    const shards = shardsIn(batches);
+    expect(shards).toHaveLength(TRACES - states.get(UNKNOWN)!);
+    expect(shards.every((shard) => wanted[shard] === 1)).toBe(true);
+  });
+
+  it("finds a decision that grew old in front of it", () => {
+    const memory = half();
+    const wanted = shardsOf(TRACES, (trace) => trace % 2 === 0);
+    const sweep = new MemorySweep(memory);
+    sweep.exportAll(wanted);
+    const first = new Uint32Array(100);
+    const firstWords = sweep.slice(first, 0, 100);
+    memory.age(9_000, TRACES);
+    const copy = build(TRACES);
+    loadAll(copy, [first.subarray(0, firstWords), ...batchesOf(sweep)]);
+    for (let trace = 2; trace <= TRACES; trace += 2) expect(lookup(copy, trace)).not.toBe(UNKNOWN);
+  });
+
+  it("with all shards is a sweep over everything, with none over nothing", () => {
+    const memory = half();
+    expect(exportAll(memory, new Uint8Array(SHARDS).fill(1))).toEqual(exportAll(memory));
+    expect(exportAll(memory, new Uint8Array(SHARDS))).toEqual([]);
+  });
+
+  it("is forgotten by the next sweep", () => {
+    const memory = half();
+    const mark = { changes: 0, fingerprints: 0 };
+    const sweep = new MemorySweep(memory);
+    for (const next of [() => sweep.exportAll(), () => sweep.exportSince(mark)]) {
+      sweep.exportAll(new Uint8Array(SHARDS));
+      next();
+      expect(shardsIn(batchesOf(sweep))).toHaveLength(TRACES);
+    }
+  });
+
+  it("needs a flag for each shard", () => {
+    const sweep = new MemorySweep(build());
+    expect(() => sweep.exportAll(new Uint8Array(SHARDS - 1))).toThrow("each shard");
+  });
+});
+
 describe("load", () => {
   const batchOf = (trace: number, atS: number) => {
     const memory = build();
@@ -215,6 +302,20 @@ describe("load", () => {
     const copy = build();
     expect(copy.load(batch, 0, batch.length, 0, 1_000)).toBe(answer);
     expect(copy.full.count).toBe(0);
+  });
+
+  it("refuses fingerprints that do not say their shard, and takes full decisions as old", () => {
+    const memory = build();
+    for (let trace = 1; trace <= 2; trace++) memory.remember(buildDecision(trace), 0, trace * 100);
+    memory.age(1_150, 1);
+    const older = exportAll(memory).map((words) => words.with(0, words[0]! - 256));
+    const copy = build();
+    expect(older.map((batch) => copy.load(batch, 0, batch.length, 0, 1_000)))
+      .toEqual([LOADED, LOAD_OLDER_VERSION]);
+    expect(older.map((batch) => copy.checkBatch(batch, 0, batch.length)))
+      .toEqual([LOADED, LOAD_OLDER_VERSION]);
+    expect([lookup(copy, 1), lookup(copy, 2)]).toEqual([UNKNOWN, FULL]);
+    expect(copy.fingerprints.count).toBe(0);
   });
 
   it("takes a batch from the middle of other words", () => {

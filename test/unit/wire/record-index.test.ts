@@ -171,7 +171,8 @@ describe("RecordIndex folding", () => {
     add(index, { id: [1, 0, 0, 0], at: 15, bytes: 2 });
     index.beginGroup(17, 18, 19, 20);
     expect(index.groupCount).toBe(2);
-    expect([...index.groups.subarray(0, 8)]).toEqual([5, 6, 7, 8, 13, 20, 15, 18]);
+    expect([...index.groups.subarray(0, 16)])
+      .toEqual([5, 6, 7, 8, 0, 0, 0, 0, 13, 20, 15, 18, 0, 0, 0, 0]);
     expect([...index.spans.subarray(0, 12)]).toEqual([7, 1, 0, 0, 8, 0, 0, 0, 15, 2, 0, 1]);
     expect(index.payloadBytesMin()).toBe(20);
   });
@@ -215,6 +216,19 @@ describe("RecordIndex in the log", () => {
       expect(contents(copy)).toEqual(contents(index));
       expect(copy.payloadBytesMin()).toBe(299);
     }
+  });
+
+  it("is read as version 1 wrote it, with groups of four words", () => {
+    const index = filled();
+    const bytes = encoded(index);
+    const groupsAt = bytes.length - index.groupCount * 32;
+    const old = [...bytes.subarray(0, groupsAt)];
+    for (let at = groupsAt; at < bytes.length; at += 32) old.push(...bytes.subarray(at, at + 16));
+    old[0] = 1;
+    const copy = newIndex();
+    expect(copy.decodeFrom(Uint8Array.from(old), 0, old.length)).toBe(true);
+    expect(contents(copy)).toEqual(contents(index));
+    expect(copy.decodeFrom(Uint8Array.from(old), 0, old.length - 16)).toBe(false);
   });
 
   it("is read into memory that grows for it, and again after smaller ones", () => {

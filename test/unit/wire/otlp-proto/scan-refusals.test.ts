@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { NESTING_MAX } from "../../../../engine/wire/otlp-proto/cursor.ts";
 import {
   SCAN_BAD_FIELD, SCAN_BAD_GROUP, SCAN_BAD_VARINT, SCAN_BAD_WIRE_TYPE, SCAN_OK, SCAN_REASONS,
-  SCAN_TOO_DEEP, SCAN_TOO_MANY_SPANS, SCAN_TRUNCATED,
+  SCAN_TOO_DEEP, SCAN_TOO_MANY_SPANS, SCAN_TRUNCATED, SCAN_ZIPKIN_V1,
 } from "../../../../engine/wire/scan-codes.ts";
 import { encodeSpan } from "../../../support/otlp-builder.ts";
 import { oracleScan } from "../../../support/otlp-oracle.ts";
@@ -13,7 +13,7 @@ describe("payloads that are refused", () => {
   const raw = (...bytes: number[]): ProtoWriter => new ProtoWriter().raw(bytes);
 
   it("have a text for each reason", () => {
-    expect(SCAN_REASONS.length).toBe(SCAN_TOO_MANY_SPANS + 1);
+    expect(SCAN_REASONS.length).toBe(SCAN_ZIPKIN_V1 + 1);
   });
 
   it("are truncated", () => {
