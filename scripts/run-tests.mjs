@@ -1,12 +1,12 @@
-// Every test of the project: type check, lint, then the tests in groups, each told as it goes. The
-// very last line is the sum, "N passed, N failed"; what was skipped stands before it; the exit code
-// is 0 only when something ran and nothing failed. Plain JavaScript; `npm test` has set everything
-// up (see setup.mjs).
+// Every test of the project: type check, lint, then the tests in groups, each told as it goes. At
+// the end, all that failed is said once more; the very last line is the sum, "N passed, N failed",
+// and what was skipped stands before it. The exit code is 0 only when something ran and nothing
+// failed. Plain JavaScript; `npm test` has set everything up (see setup.mjs).
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -15,6 +15,8 @@ const reports = mkdtempSync(join(tmpdir(), "tailrace-tests-"));
 const STEP_MS_MAX = 20 * 60_000;
 /** Between asking a step to end and making it. */
 const END_MS = 10_000;
+/** Lines of a failure's message that are said again at the end. */
+const FAILURE_LINES_MAX = 30;
 
 /** Checks that are one test each. */
 const CHECKS = [
@@ -56,7 +58,7 @@ const GROUPS = [
 ];
 
 const startedAt = Date.now();
-const total = { passed: 0, failed: 0, skipped: 0 };
+const total = { passed: 0, skipped: 0, failures: [] };
 try {
   for (const check of CHECKS) add(await runCheck(check));
   for (const [number, group] of GROUPS.entries()) add(await runGroup(group, number));
@@ -64,70 +66,78 @@ try {
   rmSync(reports, { recursive: true, force: true });
 }
 const seconds = Math.round((Date.now() - startedAt) / 1000);
+if (total.failures.length > 0) {
+  title("what failed");
+  for (const failure of total.failures) process.stdout.write(`\n${failure}\n`);
+}
 process.stdout.write(`\nfinished after ${seconds} s\n`);
 if (total.skipped > 0) process.stdout.write(`${total.skipped} skipped\n`);
-process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
-process.exitCode = total.failed === 0 && total.passed > CHECKS.length ? 0 : 1;
+process.stdout.write(`${total.passed} passed, ${total.failures.length} failed\n`);
+process.exitCode = total.failures.length === 0 && total.passed > CHECKS.length ? 0 : 1;
 
-function add({ passed, failed, skipped: left = 0 }) {
+function add({ passed, skipped, failures }) {
   total.passed += passed;
-  total.failed += failed;
-  total.skipped += left;
+  total.skipped += skipped;
+  total.failures.push(...failures);
 }
 
 async function runCheck({ name, command }) {
   title(name);
   const began = Date.now();
   const fault = await run(command);
-  if (fault !== null) {
-    process.stdout.write(`${name} failed: ${fault}\n`);
-    return { passed: 0, failed: 1 };
-  }
+  if (fault !== null) return { passed: 0, skipped: 0, failures: [`${name}: ${fault}`] };
   process.stdout.write(`${name} passed after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
-  return { passed: 1, failed: 0 };
+  return { passed: 1, skipped: 0, failures: [] };
 }
 
 async function runGroup({ name, folders, options = [], env = {} }, number) {
   title(name);
-  const report = join(reports, `${number}.json`);
+  const path = join(reports, `${number}.json`);
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const fault = await run([
     process.execPath, vitest, "run", ...folders, ...options,
-    "--reporter=default", "--reporter=json", `--outputFile.json=${report}`,
+    "--reporter=default", "--reporter=json", `--outputFile.json=${path}`,
   ], env);
-  const counts = countReport(report);
-  if (counts === null) {
-    process.stdout.write(`${name} left no report: ${fault ?? "it ended early"}\n`);
-    return { passed: 0, failed: 1 };
+  const report = readReport(path);
+  if (report === null) {
+    const why = `${name} left no report: ${fault ?? "it ended early"}`;
+    return { passed: 0, skipped: 0, failures: [why] };
   }
-  if (counts.passed + counts.failed === 0) {
-    process.stdout.write(`${name}: nothing ran\n`);
-    return { ...counts, failed: 1 };
+  const failures = listFailures(report);
+  if (failures.length === 0) {
+    if (report.numPassedTests === 0) failures.push(`${name}: nothing ran`);
+    // All passed and yet it failed: an error outside of any test.
+    else if (fault !== null) failures.push(`${name} failed outside of its tests: ${fault}`);
   }
-  // All passed and yet it failed: an error outside of any test.
-  if (fault !== null && counts.failed === 0) {
-    process.stdout.write(`${name} failed outside of its tests: ${fault}\n`);
-    return { ...counts, failed: 1 };
-  }
-  return counts;
+  const skipped = report.numPendingTests + report.numTodoTests;
+  return { passed: report.numPassedTests, skipped, failures };
 }
 
-/** Counts of a report of vitest; null when there is none. A file that cannot run is one failure. */
-function countReport(path) {
-  let report;
+/** What vitest wrote down; null when it did not. */
+function readReport(path) {
   try {
-    report = JSON.parse(readFileSync(path, "utf8"));
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     if (error instanceof SyntaxError || error.code === "ENOENT") return null;
     throw error;
   }
-  const broken = report.testResults.filter(({ status, assertionResults }) =>
-    status === "failed" && assertionResults.length === 0).length;
-  return {
-    passed: report.numPassedTests,
-    failed: report.numFailedTests + broken,
-    skipped: report.numPendingTests + report.numTodoTests,
-  };
+}
+
+/** One text for each test that failed, and for each file that failed outside of its tests. */
+function listFailures({ testResults }) {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const file = relative(root, name);
+    const failed = assertionResults.filter((result) => result.status === "failed");
+    if (status !== "failed" || failed.length > 0) {
+      return failed.map(({ fullName, failureMessages }) =>
+        `${file}: ${fullName}\n${shorten(failureMessages.join("\n"))}`);
+    }
+    return [`${file}, outside of its tests\n${shorten(message)}`];
+  });
+}
+
+function shorten(message) {
+  return message.split("\n").slice(0, FAILURE_LINES_MAX).map((line) => `  ${line}`).join("\n");
 }
 
 function title(text) {
