@@ -1,6 +1,6 @@
 // The servers that make up an etcd cluster: list, add, remove. Ids are decimal texts.
 
-import type { IMember } from "etcd3";
+import { GRPCNotFoundError, type IMember } from "etcd3";
 import { EtcdClient, type ClientCredentials, type EtcdClientOptions } from "./etcd-client.ts";
 
 export interface EtcdMember {
@@ -52,8 +52,13 @@ export class EtcdMembers {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#client.call(`removing member ${id}`, (etcd) =>
-      etcd.cluster.memberRemove({ ID: id }));
+    try {
+      await this.#client.call(`removing member ${id}`, (etcd) =>
+        etcd.cluster.memberRemove({ ID: id }));
+    } catch (error) {
+      // The library calls again when an answer was lost: the first call may have done it.
+      if (!(error instanceof GRPCNotFoundError)) throw error;
+    }
   }
 
   /** Gives a member that does not run other addresses. */

@@ -12,7 +12,7 @@ import { postSpans, spanKey, type SentSpan, type Traffic } from "../support/traf
 
 /** More of them make a soak test: TAILRACE_KILLS=200 npx vitest run test/e2e/kill.test.ts */
 const KILLS = Number(process.env["TAILRACE_KILLS"] ?? 3);
-const TEST_MS = 30_000 + KILLS * 5_000;
+const TEST_MS = 60_000 + KILLS * 10_000;
 
 interface Backends {
   readonly kept: RecordingBackend;

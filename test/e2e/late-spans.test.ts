@@ -11,7 +11,7 @@ import { fateSampler, Stage } from "../support/stage.ts";
 import { post, spanKey } from "../support/traffic.ts";
 import { until } from "../support/until.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 const NO_ROOT = "00000000000000aa";
 const STATUS_ERROR = 2;
 

@@ -14,7 +14,7 @@ import { fateSampler, Stage } from "../support/stage.ts";
 import { postSpans, spanKey, type Fate, type SentSpan } from "../support/traffic.ts";
 import { until } from "../support/until.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 
 function newSpan(stage: Stage, traceId: string, fate: Fate, marked = false): SentSpan {
   return { traceId, spanId: stage.random.hex(8), fate, marked };

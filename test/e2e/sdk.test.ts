@@ -16,7 +16,7 @@ import { freePorts, GatewayProcess } from "../support/gateway.ts";
 import type { Attributes, DecodedSpan } from "../support/otlp-builder.ts";
 import { Stage } from "../support/stage.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 const TRACES = 60;
 const KIND_UNSPECIFIED = 0;
 const KIND_INTERNAL = 1;

@@ -11,7 +11,7 @@ import { reckonSampled } from "../support/reckoning.ts";
 import { fateSampler, Stage } from "../support/stage.ts";
 import { postSpans, spanKey, type SentSpan } from "../support/traffic.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 const BODIES = 20;
 const SPANS_PER_BODY = 10;
 /** LMDB's two meta pages, which are looked at before anything else. */

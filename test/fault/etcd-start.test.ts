@@ -10,11 +10,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../engine/base/clock.ts";
 import { GatewayError } from "../../engine/base/errors.ts";
 import { Cluster } from "../../engine/cluster/bootstrap.ts";
-import { EtcdClient } from "../../engine/cluster/etcd-client.ts";
 import { EtcdMembers } from "../../engine/cluster/etcd-members.ts";
 import {
-  clusterOptions, hasEtcd, hasOpenssl, killServer, nodePlace, noteServerPid, removePlaces, TestNode,
-  v2Members, type NodePlace, type OpenOptions,
+  clusterOptions, etcdClient, hasEtcd, hasOpenssl, killServer, nodePlace, noteServerPid,
+  removePlaces, TestNode, v2Members, type NodePlace, type OpenOptions,
 } from "../support/etcd-nodes.ts";
 import { until } from "../support/until.ts";
 
@@ -125,10 +124,7 @@ describe.skipIf(!has)("beside a cluster that runs", () => {
     const other = await nodePlace("gateway-4", 74);
     places.push(other);
     // What a process that was killed at this point leaves.
-    const client = new EtcdClient({
-      endpoints: [`http://${seedPlace.host}:${seedPlace.clientPort}`], credentials: null,
-      callTimeoutMs: 1_500,
-    });
+    const client = etcdClient(seedPlace);
     await until(async () => await new EtcdMembers(client)
       .add([`http://${other.host}:${other.peerPort}`])
       .then(() => true, () => false), "it is added");

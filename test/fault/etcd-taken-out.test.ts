@@ -2,13 +2,13 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../engine/base/clock.ts";
-import { EtcdClient } from "../../engine/cluster/etcd-client.ts";
+import type { EtcdClient } from "../../engine/cluster/etcd-client.ts";
 import { EtcdStore } from "../../engine/cluster/etcd-store.ts";
 import { NEVER_MS } from "../../engine/cluster/lease-keeper.ts";
 import { MapKeeper } from "../../engine/cluster/map-keeper.ts";
 import { Membership } from "../../engine/cluster/membership.ts";
 import {
-  hasEtcd, nodePlace, removePlaces, TestNode, type NodePlace,
+  etcdClient, hasEtcd, nodePlace, removePlaces, TestNode, type NodePlace,
 } from "../support/etcd-nodes.ts";
 import { mapMember } from "../support/map-members.ts";
 import { until } from "../support/until.ts";
@@ -35,9 +35,7 @@ describe.skipIf(!hasEtcd())("a registration that is deleted", () => {
   beforeAll(async () => {
     place = await nodePlace("gateway-1", 121);
     node = await TestNode.open(place, { operation: "seed" });
-    client = new EtcdClient({
-      endpoints: node.cluster.endpoints, credentials: null, callTimeoutMs: 1_500,
-    });
+    client = etcdClient(place);
     store = new EtcdStore(client);
   }, LIMIT_MS);
 

@@ -13,7 +13,7 @@ import { fateSampler, Stage } from "../support/stage.ts";
 import { canMountTmpfs, tmpfs } from "../support/tmpfs.ts";
 import { until } from "../support/until.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 const MIB = 1024 * 1024;
 const DISK_BYTES = 96 * MIB;
 

@@ -8,7 +8,7 @@ import { fateSampler, Stage } from "../support/stage.ts";
 import { post } from "../support/traffic.ts";
 import { until } from "../support/until.ts";
 
-const TEST_MS = 40_000;
+const TEST_MS = 60_000;
 
 function spans(stage: Stage, traceId: string, count: number) {
   return Array.from({ length: count }, () => ({

@@ -14,7 +14,7 @@ import { FATE_POLICIES, post, spanKey } from "../support/traffic.ts";
 import { fateSampler, Stage } from "../support/stage.ts";
 import { until } from "../support/until.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 const MIB = 1024 * 1024;
 
 function spansOf(stage: Stage, traceId: string, count: number, fate: string): SpanInput[] {

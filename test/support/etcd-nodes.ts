@@ -11,6 +11,7 @@ import type { LogLevel } from "../../engine/base/log.ts";
 import { Cluster } from "../../engine/cluster/bootstrap.ts";
 import type { ClusterOperation, ClusterOptions } from "../../engine/cluster/cluster-options.ts";
 import { findEtcd } from "../../engine/cluster/etcd-binary.ts";
+import { EtcdClient } from "../../engine/cluster/etcd-client.ts";
 import { freePort } from "./ports.ts";
 
 const INSTALL_MS = 120_000;
@@ -158,6 +159,13 @@ export class TestNode {
   async close(): Promise<void> {
     await this.cluster.close();
   }
+}
+
+/** A client of one server, for what a node does not do; to be closed by who asked for it. */
+export function etcdClient({ host, clientPort }: NodePlace): EtcdClient {
+  return new EtcdClient({
+    endpoints: [`http://${host}:${clientPort}`], credentials: null, callTimeoutMs: 1_500,
+  });
 }
 
 /** GET from the client address. */

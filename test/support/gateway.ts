@@ -194,7 +194,7 @@ export class GatewayProcess {
   }
 
   /** Waits until every span is decided and every kept one delivered, and stays so for a moment. */
-  async settled(limitMs = 15_000): Promise<void> {
+  async settled(limitMs = 20_000): Promise<void> {
     await this.#told(limitMs); // a reply may be quicker than the numbers of its commit
     let looks = 0;
     await until(async () => {

@@ -8,7 +8,7 @@ const POLL_MS = 25;
  * @throws Error when it does not hold within `limitMs`.
  */
 export async function until(
-  condition: () => boolean | Promise<boolean>, what: string | (() => string), limitMs = 15_000,
+  condition: () => boolean | Promise<boolean>, what: string | (() => string), limitMs = 20_000,
 ): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await condition())) {
