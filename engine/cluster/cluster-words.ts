@@ -6,8 +6,8 @@
 //   WORDS_OF_PEERS + peer * PEER_WORDS: session of the parts stream (0 = down), session of the
 //     decisions stream, congested, epoch that the peer has taken everything for, member, number of
 //     its policy set
-//   WORDS_OF_LANES + lane * LANE_WORDS: epoch adopted, turns taken, the witness that its batch
-//     waits for, slices of walks
+//   WORDS_OF_LANES + lane * LANE_WORDS: epoch adopted, turns taken, the witness that its
+//     decisions wait for, slices of walks
 //   then owner u8 and witness u8 of each shard, then since u32 of each shard, then the board of
 //   policy sets (policy-set-board.ts)
 //

@@ -3,7 +3,7 @@
 //
 // A node waits for a member
 //   - whose report is missing for a shard that the node got: the shard is closed until it is there;
-//   - whose answers, as a witness, a lane's batch of decisions lacks.
+//   - whose answers, as a witness, decisions of a lane lack.
 //
 // Progress is what brings this node nearer to what it waits for. It is
 //   - on the connection for parts: a remembered decision or fingerprint, a part that was sent again

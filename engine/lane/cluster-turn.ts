@@ -10,7 +10,7 @@ import {
 } from "../part/part-layout.ts";
 import type { CounterBlock } from "../telemetry/counters.ts";
 import {
-  DECISIONS_WITNESSED, DECISION_CONFLICTS, NODES_BEHIND, SHARDS_CLOSED,
+  DECISIONS_PARKED, DECISIONS_WITNESSED, DECISION_CONFLICTS, NODES_BEHIND, SHARDS_CLOSED,
 } from "../telemetry/metric-table.ts";
 import type { DecisionMemory } from "../traces/decision-memory.ts";
 import { MEMORY_MASKS, MEMORY_REASON } from "../traces/memory-layout.ts";
@@ -71,9 +71,8 @@ export class ClusterTurn {
     shards.words.beat(this.#lane);
     this.#adopt(committed);
     this.#in.foreign.take();
-    if (control.command !== COMMAND_RUN && !committed && this.#in.owner.batchCount > 0) {
-      this.#in.owner.forgetBatch();
-    }
+    // What is under way at a stop is forgotten: its parts stay undecided.
+    if (control.command !== COMMAND_RUN && !committed) this.#in.desk.clear();
     if (clock.nowMs >= this.#againAtMs) {
       this.#againAtMs = clock.nowMs + this.#askAgainMs;
       foldAgain.sendOverdueAgain(this.#askAgainMs);
@@ -82,12 +81,13 @@ export class ClusterTurn {
   }
 
   #gauge(): void {
-    const { counters, shards, foldAgain, memory, clock, desk, owner } = this.#in;
+    const { counters, shards, foldAgain, memory, clock, desk } = this.#in;
     this.#gaugesAtMs = clock.nowMs + GAUGES_MS;
     counters.set(SHARDS_CLOSED, shards.closedShards());
+    counters.set(DECISIONS_PARKED, desk.parked.count);
     counters.set(NODES_BEHIND, foldAgain.waiting);
     counters.set(DECISION_CONFLICTS, memory.conflicts);
-    shards.words?.setAwaited(this.#lane, desk.awaited(owner));
+    shards.words?.setAwaited(this.#lane, desk.awaited);
   }
 
   #adopt(committed: boolean): void {
@@ -97,7 +97,7 @@ export class ClusterTurn {
     foreign.adopted(shards.columns);
     parts.mapAdopted();
     if (change.hasLost) owner.dropLost(change, committed);
-    if (!committed) desk.mapChanged(owner);
+    desk.mapChanged(committed);
     foldAgain.mapChanged(change.gained, change.witnesses);
   }
 
@@ -165,10 +165,11 @@ export class ClusterTurn {
 
   /** After the commit: answers owners, asks witnesses. @returns true when something left. */
   effects(): boolean {
-    const { shards, desk, owner } = this.#in;
+    const { shards, desk, owner, clock } = this.#in;
     if (shards.words === null) return false;
-    if (owner.batchCount === 0) this.#remembered = false;
+    desk.park(clock.nowMs);
+    if (owner.batch.count === 0) this.#remembered = false;
     const answered = desk.answer();
-    return desk.ask(owner, this.#in.clock.nowMs) || answered;
+    return desk.ask(clock.nowMs) || answered;
   }
 }

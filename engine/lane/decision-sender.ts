@@ -24,6 +24,7 @@ import {
   LINK_ENTRY, LINK_GENERATION, LINK_HOLDER_SHIFT, LINK_INDEX_MAX, LINK_PLACE, LINK_WORDS,
 } from "../traces/row-layout.ts";
 import type { TraceTable } from "../traces/trace-table.ts";
+import type { DecisionBatch } from "./decision-batch.ts";
 
 /** Late answers of a turn; when they are used up, parts wait in their rings. */
 const LATE_MAX = 8192;
@@ -150,14 +151,12 @@ export class DecisionSender {
    * Tells every holder of every trace of the batch. Resumes where the last call found a full ring.
    * @returns true when the whole batch is out.
    */
-  tellBatch(
-    table: TraceTable, batch: Uint32Array, rows: Uint32Array, count: number,
-  ): boolean {
+  tellBatch(table: TraceTable, { words, rows, count }: DecisionBatch): boolean {
     for (; this.#batchAt < count; this.#batchAt++) {
       if (rows[this.#batchAt] === 0) continue; // void: its shard has another owner
       if (this.#link < 0) this.#link = table.firstLink(rows[this.#batchAt]!);
       while (this.#link !== 0) {
-        if (!this.#tell(table, this.#link, batch, this.#batchAt * MEMORY_WORDS)) return false;
+        if (!this.#tell(table, this.#link, words, this.#batchAt * MEMORY_WORDS)) return false;
         this.#link = table.nextLink(this.#link);
       }
       this.#link = -1;

@@ -262,7 +262,7 @@ export class Lane {
     if (refusing && intake.ready) worked = intake.refuseWaiting(refusal) > 0;
     const takes = !refusing && intake.ready;
     // What its witnesses have not committed does not exist yet.
-    const decides = owner.batchCount > 0 && !this.#batchCommitted && cluster.batchReady;
+    const decides = owner.batch.count > 0 && !this.#batchCommitted && cluster.batchReady;
     const states = clock.nowMs >= this.#statesAtMs && log.hasChangedStates();
     if (!takes && !decides && holder.clean && !states && !carrier.wanted && knowledge.clean) {
       return worked;
@@ -271,7 +271,9 @@ export class Lane {
     holder.mark();
     const status = log.transact(() => {
       if (takes) intake.take(control.samplingLevel);
-      if (decides) log.appendWords(KIND_DECISIONS, owner.batch, owner.batchCount * MEMORY_WORDS);
+      if (decides) {
+        log.appendWords(KIND_DECISIONS, owner.batch.words, owner.batch.count * MEMORY_WORDS);
+      }
       holder.append();
       knowledge.append();
       carrier.append();
@@ -318,7 +320,7 @@ export class Lane {
     }
     if (this.#in.cluster.effects()) worked = true;
     // A late answer repeats a decision: that one must be committed first.
-    if (owner.batchCount === 0 && sender.lateWaiting) {
+    if (owner.batch.count === 0 && sender.lateWaiting) {
       if (sender.sendLate()) worked = true;
     }
     sender.flush();
@@ -362,7 +364,7 @@ export class Lane {
       && !this.#in.shards.clustered; // others own the rest of these traces
     const done = !undecided && control.command !== COMMAND_RUN && intake.empty && holder.clean
       && this.#in.knowledge.clean
-      && owner.batchCount === 0 && !sender.lateWaiting
+      && !this.#in.desk.isUnderWay && !sender.lateWaiting
       && !this.#in.parts.hasRest
       && partsFrom.every((ring) => ring.waiting() === 0)
       && decisionsFrom.every((ring) => ring.waiting() === 0);

@@ -3,9 +3,10 @@
 //   part ─► fold into the trace's row, link ─► timer ─► judge ─► batch (─► witnesses) ─► commit
 //     ─► tell the holders
 //
-// One batch of decisions is under way at a time: judged, staged for the log, committed, sent.
-// Nothing is judged while the last batch is not sent, so a holder that cannot take decisions slows
-// judging and never makes anything grow. Parts of decided traces follow the remembered decision.
+// One batch of decisions is under way at a time: judged, staged for the log, committed, sent (see
+// WitnessDesk for what its witnesses do not answer). Nothing is judged while the last batch is not
+// sent, so a holder that cannot take decisions slows judging and never makes anything grow. Parts
+// of decided traces follow the remembered decision.
 
 import { DECISION_TICK_MS } from "../../config/limits.ts";
 import {
@@ -32,6 +33,7 @@ import {
 import type { TraceTable } from "../traces/trace-table.ts";
 import { SELF } from "../cluster/cluster-words.ts";
 import { shardOf } from "../hash/shard-of.ts";
+import type { DecisionBatch } from "./decision-batch.ts";
 import type { DecisionSender } from "./decision-sender.ts";
 import { LaneClock } from "./lane-clock.ts";
 import {
@@ -49,10 +51,10 @@ const DECISIONS_PER_TURN = 1024;
  * that a lane decides on a hundred thousand traces a second.
  */
 const DECISIONS_PER_BATCH_CLUSTERED = 4096;
-
-/** Rows of closed shards that a turn puts off. */
+/** Rows of shards that may not be judged, which a turn puts off. */
 const PUT_OFF_PER_TURN = 16_384;
 const UNDECIDED = 0xffff;
+
 export interface OwnerParts {
   readonly table: TraceTable;
   readonly memory: DecisionMemory;
@@ -79,10 +81,8 @@ export class Owner {
   readonly #desk: WitnessDesk;
   readonly #counters: CounterBlock<"lane">;
   readonly #votes = new Uint32Array(VOTE_WORDS);
-  /** The batch: MEMORY_WORDS of each decision, and the row it is about. */
-  readonly batch: Uint32Array;
-  readonly batchRows: Uint32Array;
-  batchCount = 0;
+  /** The decisions under way; empty when another may be judged. */
+  readonly batch: DecisionBatch;
   /** How full the table may be. */
   readonly bounds: TableBounds;
   /** Bytes of spans of the traces that the last decide() judged before their time. */
@@ -103,9 +103,7 @@ export class Owner {
     this.#shards = parts.shards;
     this.#desk = parts.desk;
     this.#counters = parts.counters;
-    const most = batchMax(parts.shards);
-    this.batch = new Uint32Array(most * MEMORY_WORDS);
-    this.batchRows = new Uint32Array(most);
+    this.batch = parts.desk.batch;
     this.bounds = new TableBounds(parts.table);
     this.deadlines = new RowDeadlines(parts, limits, waitMsMax);
   }
@@ -160,7 +158,7 @@ export class Owner {
       words[at + MESSAGE_INDEX]!, words[at + MESSAGE_HOLDER]!);
   }
 
-  /** A batch has a decision on the row that no witness has committed yet: it does not exist. */
+  /** There is a decision on the row that no witness has committed yet: it does not exist. */
   isPending(row: number): boolean {
     const flags = this.#table.words[row * ROW_WORDS + ROW_UNDECIDED]!;
     return ((flags >>> TRIGGER_SHIFT) & TRIGGER_MASK) === TRIGGER_PENDING;
@@ -205,22 +203,24 @@ export class Owner {
    */
   decide(forced: number, bytesMax: number): number {
     this.earlyBytes = 0;
-    if (this.batchCount !== 0 || !this.#shards.mayDecide()) return 0;
+    const { batch } = this;
+    if (batch.count !== 0 || !this.#shards.mayDecide()) return 0;
+    this.#desk.unpark();
+    const returned = batch.count;
     const nowTick = Math.floor(this.#clock.nowMs / DECISION_TICK_MS);
-    const most = this.batchRows.length;
     const nowLow = LaneClock.low(this.#clock.nowMs);
     let links = this.#table.links;
     let putOff = 0;
-    while (this.batchCount < most && putOff < PUT_OFF_PER_TURN) {
+    while (batch.count < batch.max && putOff < PUT_OFF_PER_TURN) {
       let row = this.deadlines.wheel.expire(nowTick);
       let trigger = 0;
-      if (row !== 0 && this.#isClosed(row)) {
+      if (row !== 0 && (this.#isClosed(row) || this.#isStuck(row))) {
         this.deadlines.wheel.schedule(row, nowTick + 1);
         putOff++;
         continue;
       }
       if (row === 0 && forced !== 0 && this.earlyBytes < bytesMax) {
-        row = forced === TRIGGER_MEMORY ? this.bounds.heaviest(links, this.batchCount, nowLow)
+        row = forced === TRIGGER_MEMORY ? this.bounds.heaviest(links, batch.count, nowLow)
           : this.deadlines.wheel.earliest();
         trigger = forced;
         if (row !== 0) this.deadlines.wheel.cancel(row);
@@ -232,14 +232,18 @@ export class Owner {
       this.#judge(row, trigger);
       if (trigger !== 0 && trigger !== TRIGGER_SHUTDOWN) this.#counters.add(PRESSURE_DECISIONS, 1);
     }
-    if (this.batchCount > 0) this.#desk.begin(this);
-    return this.batchCount;
+    if (batch.count > 0) this.#desk.begin(returned, this.#clock.nowMs);
+    return batch.count;
   }
 
   /** The row's shard is new here, and not everybody has told what was known of it. */
   #isClosed(row: number): boolean {
     return this.#shards.clustered
       && !this.#shards.isOpen(shardOf(this.#table.words, row * ROW_WORDS));
+  }
+
+  #isStuck(row: number): boolean {
+    return this.#desk.isStuck(shardOf(this.#table.words, row * ROW_WORDS));
   }
 
   #judge(row: number, forced: number): void {
@@ -306,9 +310,7 @@ export class Owner {
     const own = this.#table.words;
     const at = row * ROW_WORDS + ROW_UNDECIDED;
     const { draft } = this.#memory;
-    this.batch.set(draft, this.batchCount * MEMORY_WORDS);
-    this.batchRows[this.batchCount] = row;
-    this.batchCount++;
+    this.batch.add(draft, 0, row);
     own[at] = own[at]! & ~decided & ~(TRIGGER_MASK << TRIGGER_SHIFT);
     if (this.#desk.needsWitness(shardOf(draft, 0))) {
       own[at] = own[at]! | (TRIGGER_PENDING << TRIGGER_SHIFT); // remembered when it exists
@@ -320,14 +322,14 @@ export class Owner {
 
   /** Every witness has committed: what the batch decides is remembered, and may be committed. */
   rememberBatch(): void {
-    for (let index = 0; index < this.batchCount; index++) {
-      const row = this.batchRows[index]!;
+    const { words, rows, count } = this.batch;
+    for (let index = 0; index < count; index++) {
+      const row = rows[index]!;
       if (row === 0 || !this.isPending(row)) continue;
       const at = row * ROW_WORDS + ROW_UNDECIDED;
       const own = this.#table.words;
       own[at] = own[at]! & ~(TRIGGER_MASK << TRIGGER_SHIFT);
-      this.#memory.remember(
-        this.batch, index * MEMORY_WORDS, LaneClock.low(this.#clock.nowMs));
+      this.#memory.remember(words, index * MEMORY_WORDS, LaneClock.low(this.#clock.nowMs));
       if ((own[at]! & UNDECIDED) === 0) continue;
       const trigger = this.deadlines.limitReached(row * ROW_WORDS);
       if (trigger !== 0) this.deadlines.hurry(row, trigger);
@@ -337,21 +339,16 @@ export class Owner {
 
   /**
    * Another map: rows of shards that have another owner, or that this node has anew, are dropped;
-   * their holders send the parts again. Decisions of the batch on them are not committed any more.
-   * Their witness may have them, and be gone before it tells: so they are remembered, and told to
-   * the new owner, which follows them. Not when somebody else may have judged meanwhile.
+   * their holders send the parts again. Decisions on them that are under way are not committed any
+   * more. Their witness may have them, and be gone before it tells: so they are remembered, and
+   * told to the new owner, which follows them. Not when somebody else may have judged meanwhile.
+   * @param committed the batch is.
    */
   dropLost({ lost, isNext }: MapChange, committed: boolean): void {
-    const kept = new Set(committed ? this.batchRows.subarray(0, this.batchCount) : []);
-    for (let index = 0; index < this.batchCount && !committed; index++) {
-      const row = this.batchRows[index]!;
-      if (row !== 0 && lost[shardOf(this.#table.words, row * ROW_WORDS)] === 1) {
-        const at = index * MEMORY_WORDS;
-        if (isNext) this.#memory.remember(this.batch, at, LaneClock.low(this.#clock.nowMs));
-        this.batchRows[index] = 0;
-        this.batch[at + MEMORY_MASKS] = 0; // says nothing in the log
-      }
-    }
+    const { batch } = this;
+    const kept = new Set(committed ? batch.rows.subarray(0, batch.count) : []);
+    this.#dropDecisions(this.#desk.parked, lost, isNext);
+    if (!committed) this.#dropDecisions(batch, lost, isNext);
     for (let row = this.#table.nextRow(0); row !== 0; row = this.#table.nextRow(row)) {
       if (kept.has(row) || lost[shardOf(this.#table.words, row * ROW_WORDS)] === 0) continue;
       this.deadlines.wheel.cancel(row);
@@ -359,26 +356,29 @@ export class Owner {
     }
   }
 
-  /** What is under way and not committed is forgotten: at a stop, its parts stay undecided. */
-  forgetBatch(): void {
-    this.batchCount = 0;
-    this.#desk.clear();
+  #dropDecisions(batch: DecisionBatch, lost: Uint8Array, areTold: boolean): void {
+    for (let index = 0; index < batch.count; index++) {
+      const at = index * MEMORY_WORDS;
+      if (batch.rows[index] === 0 || lost[shardOf(batch.words, at)] === 0) continue;
+      if (areTold) this.#memory.remember(batch.words, at, LaneClock.low(this.#clock.nowMs));
+      batch.makeVoid(index);
+    }
   }
 
   /** The batch is committed: tells the holders, as far as their rings take it. True when done. */
   sendBatch(): boolean {
-    if (this.batchCount === 0) return true;
-    const { batch, batchRows, batchCount } = this;
-    if (!this.#sender.tellBatch(this.#table, batch, batchRows, batchCount)) return false;
-    for (let index = 0; index < this.batchCount; index++) {
-      const row = this.batchRows[index]!;
+    const { batch } = this;
+    if (batch.count === 0) return true;
+    if (!this.#sender.tellBatch(this.#table, batch)) return false;
+    for (let index = 0; index < batch.count; index++) {
+      const row = batch.rows[index]!;
       if (row === 0) continue;
       if ((this.#table.words[row * ROW_WORDS + ROW_UNDECIDED]! & UNDECIDED) === 0) {
         this.deadlines.wheel.cancel(row);
         this.#table.remove(row);
       }
     }
-    this.batchCount = 0;
+    batch.clear();
     return true;
   }
 

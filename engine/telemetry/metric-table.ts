@@ -127,6 +127,8 @@ export const DECISION_CONFLICTS = lane.counter("tailrace_decision_conflicts_tota
   "Traces that two nodes remembered differently; keep wins.");
 export const GATES_FORCED = lane.counter("tailrace_gates_forced_total",
   "Traces judged under pressure before every node had told what it knew of their shard.");
+export const DECISIONS_PARKED = lane.gauge("tailrace_decisions_parked",
+  "Traces that are judged and whose witness does not answer.");
 export const SHARDS_CLOSED = lane.gauge("tailrace_shards_closed",
   "Shards of this node, counted by each lane, that wait for other nodes' reports.");
 export const NODES_BEHIND = lane.gauge("tailrace_nodes_behind",

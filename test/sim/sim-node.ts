@@ -303,7 +303,7 @@ export class SimNode {
 
   /** What it still waits for; empty when nothing does. */
   unsettled(): string {
-    const { owner, log, shards, foldAgain } = this.parts;
+    const { owner, desk, log, shards, foldAgain } = this.parts;
     if (shards.closedShards() > 0) return `${shards.closedShards()} shards closed`;
     if (!shards.mayDecide()) return "fenced";
     if (foldAgain.waiting > 0) return `${foldAgain.waiting} nodes behind`;
@@ -313,7 +313,7 @@ export class SimNode {
       if (entry !== 0) return `generation ${generation} entry ${entry} undecided`;
       if ((states?.nextRecord(0, ALL_BITS) ?? 0) !== 0) return "kept spans undelivered";
     }
-    if (owner.batchCount > 0) return "a batch under way";
+    if (desk.isUnderWay) return "decisions under way";
     return owner.liveRows > 0 ? `${owner.liveRows} rows live` : "";
   }
 }

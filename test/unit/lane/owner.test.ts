@@ -72,7 +72,7 @@ class Fixture {
   /** One turn's decisions, told. @returns the traces judged, in order. */
   decide(forced: number, bytesMax = Infinity): number[] {
     const count = this.owner.decide(forced, bytesMax);
-    const traces = Array.from(this.owner.batchRows.subarray(0, count), (row) => {
+    const traces = Array.from(this.owner.batch.rows.subarray(0, count), (row) => {
       return this.table.words[row * 20 + 3]!;
     });
     expect(this.owner.sendBatch()).toBe(true);
