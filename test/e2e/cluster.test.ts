@@ -11,6 +11,8 @@ import type { Traffic } from "../support/traffic.ts";
 
 const TEST_MS = 180_000;
 const LOAD_MS = 4_000;
+/** Less than a lease lasts. */
+const HANG_MS = 6_000;
 
 const stages: ClusterStage[] = [];
 afterEach(async () => {
@@ -20,9 +22,10 @@ afterEach(async () => {
   }
 });
 
-/** Three nodes under load; each body goes to any of those that run. */
+/** Three nodes under load; each body goes to any of those named, or to any that runs. */
 async function three(): Promise<{
-  cluster: ClusterStage; places: ClusterPlace[]; load: () => Traffic;
+  cluster: ClusterStage; places: ClusterPlace[];
+  load: (places?: readonly ClusterPlace[]) => Traffic;
 }> {
   const stage = Stage.open();
   const cluster = new ClusterStage(stage, await stage.backend());
@@ -31,9 +34,10 @@ async function three(): Promise<{
   for (const name of ["one", "two", "three"]) places.push(await cluster.place(name));
   return {
     cluster, places,
-    load: () => stage.traffic({
+    load: (to) => stage.traffic({
       spansPerSecond: 1_500,
-      ports: () => cluster.running.map(({ port }) => port),
+      ports: () => (to?.map((place) => cluster.node(place)) ?? cluster.running)
+        .map(({ port }) => port),
     }),
   };
 }
@@ -105,6 +109,27 @@ describe.skipIf(!hasEtcd())("a cluster under load", () => {
     await cluster.formed(3);
     await sleep(LOAD_MS);
     await expectAllIsWell(cluster, second, 2);
+  }, TEST_MS);
+
+  it("judges what the others witness while a node hangs and has its lease", async () => {
+    const { cluster, places, load } = await three();
+    await form(cluster, places);
+    const [third, ...others] = places.toReversed();
+    const traffic = load(others);
+    await cluster.judging(places);
+    const { epoch } = await cluster.report(others[0]!);
+    cluster.node(third!).signal("SIGSTOP");
+    await sleep(HANG_MS / 4); // what it had answered is told
+    await cluster.judgingFor(others, HANG_MS / 2);
+    const parked = await Promise.all(others.map(async (place) =>
+      await cluster.node(place).metric("tailrace_decisions_parked")));
+    expect((await cluster.report(others[0]!)).epoch).toBe(epoch);
+    cluster.node(third!).signal("SIGCONT");
+    expect(parked.every((decisions) => decisions > 0)).toBe(true);
+    await expectAllIsWell(cluster, traffic);
+    for (const place of others) {
+      expect(await cluster.node(place).metric("tailrace_decisions_parked")).toBe(0);
+    }
   }, TEST_MS);
 
   it("comes back after all its nodes lost power at once", async () => {
