@@ -121,6 +121,7 @@ export class WitnessDesk {
 
   /** Asks whoever has not been asked yet, as far as there is room. @returns true when it asked. */
   ask(nowMs: number): boolean {
+    if (this.batch.unanswered + this.parked.unanswered === 0) return false;
     this.#followSessions();
     const asked = this.#askFor(this.parked, nowMs);
     return this.#askFor(this.batch, nowMs) || asked;
