@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/build.ts",
     // Processes, not threads: lmdb and real signals belong to a process.
     pool: "forks",
     // Machines that run tests are small and busy.
