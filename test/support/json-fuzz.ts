@@ -1,7 +1,7 @@
 // What every JSON scanner must stand: legal payloads however they are written, cut and changed
 // ones, and any surroundings in memory. An oracle says what is right.
 
-import { expect } from "vitest";
+import { expect, it } from "vitest";
 import type { AttributeMatcher } from "../../engine/part/attribute-matcher.ts";
 import { RecordIndex } from "../../engine/wire/record-index.ts";
 import { SCAN_OK, SCAN_REASONS } from "../../engine/wire/scan-codes.ts";
@@ -18,6 +18,9 @@ const SURROUNDINGS = [
   { poison: 0x5c, before: 3 }, { poison: 0x7d, before: 2 }, { poison: 0xff, before: 7 },
 ] as const;
 const SHORT_BYTES_MAX = 2_000;
+const PAYLOADS = 300;
+const CHANGED_PAYLOADS = 8;
+const LIMIT_MS = 60_000;
 /** Bytes that mean something in JSON. */
 const SIGNS = [..."{}[]\",:\\ \n\t0123456789.eE+-ntrufalsexX/"].map((sign) => sign.charCodeAt(0));
 
@@ -86,8 +89,59 @@ export class JsonTrial<Result extends OracleResult> {
   }
 }
 
+/**
+ * The tests of a scanner.
+ * @param make a legal payload of some size.
+ * @param bytesMax of a payload that are cut at, or changed, one by one.
+ */
+export function fuzzScanner<Result extends OracleResult>(
+  trial: JsonTrial<Result>, random: Random, make: (size: number) => Uint8Array, bytesMax: number,
+): void {
+  it("agrees with the oracle about payloads however they are written", () => {
+    let accepted = 0;
+    for (let number = 0; number < PAYLOADS; number++) {
+      if (trial.checkSurrounded(make(12)) === SCAN_OK) accepted++;
+    }
+    expect(accepted).toBe(PAYLOADS);
+  }, LIMIT_MS);
+
+  it("agrees with the oracle about payloads cut at every byte", () => {
+    for (let number = 0; number < CHANGED_PAYLOADS; number++) {
+      const payload = make(2).subarray(0, bytesMax);
+      for (let end = 0; end <= payload.length; end++) trial.checkSurrounded(payload.slice(0, end));
+    }
+  }, LIMIT_MS);
+
+  it("agrees with the oracle about payloads with any one byte changed", () => {
+    let accepted = 0;
+    for (let number = 0; number < CHANGED_PAYLOADS * 2; number++) {
+      const payload = shortOf(() => make(3));
+      for (let at = 0; at < Math.min(payload.length, bytesMax); at++) {
+        if (trial.check(changedAt(random, payload, at)) === SCAN_OK) accepted++;
+      }
+    }
+    expect(accepted).toBeGreaterThan(0);
+  }, LIMIT_MS);
+
+  it("agrees with the oracle about payloads cut up and put together again", () => {
+    for (let number = 0; number < 3_000; number++) {
+      trial.check(mutated(random, make(2)));
+    }
+  }, LIMIT_MS);
+
+  it("reads no byte outside of the payload", () => {
+    for (let number = 0; number < 30; number++) {
+      const whole = make(3);
+      trial.checkGuarded(whole);
+      for (let cut = 0; cut < 20; cut++) {
+        trial.checkGuarded(whole.subarray(0, random.below(whole.length + 1)));
+      }
+    }
+  }, LIMIT_MS);
+}
+
 /** The first payload made that is short enough to be read once for each of its bytes. */
-export function shortOf(make: () => Uint8Array): Uint8Array {
+function shortOf(make: () => Uint8Array): Uint8Array {
   for (;;) {
     const payload = make();
     if (payload.length <= SHORT_BYTES_MAX) return payload;
@@ -95,7 +149,7 @@ export function shortOf(make: () => Uint8Array): Uint8Array {
 }
 
 /** The payload with one byte changed. */
-export function changedAt(random: Random, payload: Uint8Array, at: number): Uint8Array {
+function changedAt(random: Random, payload: Uint8Array, at: number): Uint8Array {
   const changed = payload.slice();
   const byte = [random.below(256), changed[at]! ^ (1 << random.below(8)),
     SIGNS[random.below(SIGNS.length)]!][random.below(3)]!;
@@ -104,7 +158,7 @@ export function changedAt(random: Random, payload: Uint8Array, at: number): Uint
 }
 
 /** The payload after a few cuts, insertions and repetitions of its own pieces. */
-export function mutated(random: Random, payload: Uint8Array): Uint8Array {
+function mutated(random: Random, payload: Uint8Array): Uint8Array {
   let bytes = Buffer.from(payload);
   for (let times = 1 + random.below(3); times > 0; times--) {
     const at = random.below(bytes.length + 1);
