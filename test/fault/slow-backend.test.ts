@@ -42,7 +42,7 @@ it("neither a dead, nor a hanging, nor a slow one keeps clients or other forward
   expect(spans).toBeGreaterThan(5_000);
   expect([...traffic.answers.keys()]).toEqual([200]);
   expect(traffic.slowestMs).toBeLessThan(5_000);
-  await until(() => good.received.size === spans, "the good one has everything");
+  await until(() => good.received.size === spans, "the good one has everything", 5_000);
   expect(dead.received.size + hanging.received.size).toBe(0);
   for (const forwarder of ["dead", "hanging"]) {
     await until(async () => await gateway.metric("tailrace_outbox_spans", { forwarder }) === spans,
