@@ -65,11 +65,6 @@ export function skipSpace(bytes: Uint8Array, at: number, end: number): number {
  */
 export function endOfString(bytes: Uint8Array, at: number, end: number): number {
   lastString.escaped = false;
-  return endOfTail(bytes, at, end);
-}
-
-/** The same from the middle of a string on: what came before has been seen. */
-export function endOfTail(bytes: Uint8Array, at: number, end: number): number {
   let next = at;
   while (next < end) {
     const byte = bytes[next]!;
